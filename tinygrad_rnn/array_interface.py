@@ -1,0 +1,258 @@
+"""ndarray's operators and methods, each a line: what makes a tensor look like an array.
+
+They reach the recorder by a short path, past NumPy's dispatch: ``t.sum(axis=0)`` records what ``np.sum(t, axis=0)`` does.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from .primitives import Primitive, primitive_of
+
+def getitem(x: Any, index: Any) -> Any:
+    """``x[index]``, as a function that has a rule."""
+    return x[index]
+
+
+def astype(x: Any, dtype: DTypeLike) -> Any:
+    """``x.astype(dtype)``, as a function that has a rule."""
+    return x.astype(dtype)
+
+
+GETITEM, ASTYPE = primitive_of(getitem), primitive_of(astype)
+_ADD, _SUBTRACT = primitive_of(np.add, operator.add), primitive_of(np.subtract, operator.sub)
+_MULTIPLY, _DIVIDE = primitive_of(np.multiply, operator.mul), primitive_of(np.divide, operator.truediv)
+_POWER, _MATMUL = primitive_of(np.power, operator.pow), primitive_of(np.matmul)
+_COPY, _CLIP, _DOT, _CUMSUM = map(primitive_of, (np.copy, np.clip, np.dot, np.cumsum))
+_RESHAPE, _TRANSPOSE, _SWAPAXES, _SQUEEZE = map(primitive_of, (np.reshape, np.transpose, np.swapaxes, np.squeeze))
+_TAKE, _SUM, _MEAN, _MAX, _MIN = map(primitive_of, (np.take, np.sum, np.mean, np.max, np.min))
+_VAR, _STD = primitive_of(np.var), primitive_of(np.std)
+_NEGATIVE, _ABSOLUTE = primitive_of(np.negative, operator.neg), primitive_of(np.absolute, operator.abs)
+
+
+class ArrayInterface:
+    """What ``Tensor`` has in common with ``np.ndarray``."""
+
+    __slots__ = ()
+
+    if TYPE_CHECKING:  # Tensor's own
+        _data: Any
+
+        def _record1(self, primitive: Primitive, *rest: Any) -> Self: ...
+        @staticmethod
+        def _record2(primitive: Primitive, a: Any, b: Any) -> Self: ...
+        def _constant(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any: ...
+
+        def _update(self, primitive: Primitive, other: Any) -> Self: ...
+        @staticmethod
+        def _plain_index(index: Any) -> Any: ...
+
+    # ---- operators
+
+    def __add__(self, other: Any) -> Self:
+        return self._record2(_ADD, self, other)
+
+    def __radd__(self, other: Any) -> Self:
+        return self._record2(_ADD, other, self)
+
+    def __sub__(self, other: Any) -> Self:
+        return self._record2(_SUBTRACT, self, other)
+
+    def __rsub__(self, other: Any) -> Self:
+        return self._record2(_SUBTRACT, other, self)
+
+    def __mul__(self, other: Any) -> Self:
+        return self._record2(_MULTIPLY, self, other)
+
+    def __rmul__(self, other: Any) -> Self:
+        return self._record2(_MULTIPLY, other, self)
+
+    def __truediv__(self, other: Any) -> Self:
+        return self._record2(_DIVIDE, self, other)
+
+    def __rtruediv__(self, other: Any) -> Self:
+        return self._record2(_DIVIDE, other, self)
+
+    def __pow__(self, other: Any) -> Self:
+        return self._record2(_POWER, self, other)
+
+    def __rpow__(self, other: Any) -> Self:
+        return self._record2(_POWER, other, self)
+
+    def __matmul__(self, other: Any) -> Self:
+        return self._record2(_MATMUL, self, other)
+
+    def __rmatmul__(self, other: Any) -> Self:
+        return self._record2(_MATMUL, other, self)
+
+    def __iadd__(self, other: Any) -> Self:
+        return self._update(_ADD, other)
+
+    def __isub__(self, other: Any) -> Self:
+        return self._update(_SUBTRACT, other)
+
+    def __imul__(self, other: Any) -> Self:
+        return self._update(_MULTIPLY, other)
+
+    def __itruediv__(self, other: Any) -> Self:
+        return self._update(_DIVIDE, other)
+
+    def __neg__(self) -> Self:
+        return self._record1(_NEGATIVE)
+
+    def __pos__(self) -> Self:
+        return self._record1(_COPY)
+
+    def __abs__(self) -> Self:
+        return self._record1(_ABSOLUTE)
+
+    def __lt__(self, other: Any) -> Self:
+        return self._constant(operator.lt, other)
+
+    def __le__(self, other: Any) -> Self:
+        return self._constant(operator.le, other)
+
+    def __gt__(self, other: Any) -> Self:
+        return self._constant(operator.gt, other)
+
+    def __ge__(self, other: Any) -> Self:
+        return self._constant(operator.ge, other)
+
+    def __eq__(self, other: Any) -> Self:  # type: ignore[override]
+        return self._constant(operator.eq, other)
+
+    def __ne__(self, other: Any) -> Self:  # type: ignore[override]
+        return self._constant(operator.ne, other)
+
+    def __and__(self, other: Any) -> Self:
+        return self._constant(operator.and_, other)
+
+    def __or__(self, other: Any) -> Self:
+        return self._constant(operator.or_, other)
+
+    def __xor__(self, other: Any) -> Self:
+        return self._constant(operator.xor, other)
+
+    def __invert__(self) -> Self:
+        return self._constant(operator.invert)  # type: ignore[no-any-return]
+
+    __hash__ = object.__hash__  # identity, so that tensors can be keys although == is elementwise
+
+    def __bool__(self) -> bool:
+        return bool(self._data)
+
+    def __int__(self) -> int:
+        return int(self._data)
+
+    def __float__(self) -> float:
+        return float(self._data)
+
+    def __index__(self) -> int:
+        return operator.index(self._data)
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+    def __iter__(self) -> Iterator[Self]:
+        if self._data.ndim == 0:
+            raise TypeError("iteration over a 0-d tensor")
+        return (self[i] for i in range(len(self._data)))
+
+    def __contains__(self, value: Any) -> bool:
+        return value in self._data
+
+    def __getitem__(self, index: Any) -> Self:
+        if index.__class__ is not int and index.__class__ is not slice:
+            index = self._plain_index(index)
+        return self._record1(GETITEM, index)
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        raise TypeError(
+            "t[...] = v writes in place, which a graph cannot record; build the result with np.where, np.concatenate or "
+            "np.stack, or write t.data[...] = v before anything is computed from t"
+        )
+
+    # ---- shapes
+
+    def reshape(self, *shape: Any) -> Self:
+        return self._record1(_RESHAPE, shape[0] if len(shape) == 1 else shape)
+
+    def transpose(self, *axes: Any) -> Self:
+        return self._record1(_TRANSPOSE, axes[0] if len(axes) == 1 else axes or None)
+
+    def swapaxes(self, axis1: int, axis2: int) -> Self:
+        return self._record1(_SWAPAXES, axis1, axis2)
+
+    def squeeze(self, axis: Any = None) -> Self:
+        return self._record1(_SQUEEZE, axis)
+
+    def take(self, indices: Any, axis: int | None = None) -> Self:
+        return self._record1(_TAKE, self._plain_index(indices), axis)
+
+    def astype(self, dtype: DTypeLike) -> Self:
+        return self._record1(ASTYPE, np.dtype(dtype))
+
+    def copy(self) -> Self:
+        return self._record1(_COPY)
+
+    # ---- reductions
+
+    def sum(self, axis: Any = None, dtype: DTypeLike | None = None, *, keepdims: bool = False) -> Self:
+        return self._record1(_SUM, axis, dtype, None, keepdims)
+
+    def mean(self, axis: Any = None, dtype: DTypeLike | None = None, *, keepdims: bool = False) -> Self:
+        return self._record1(_MEAN, axis, dtype, None, keepdims)
+
+    def max(self, axis: Any = None, *, keepdims: bool = False) -> Self:
+        return self._record1(_MAX, axis, None, keepdims)
+
+    def min(self, axis: Any = None, *, keepdims: bool = False) -> Self:
+        return self._record1(_MIN, axis, None, keepdims)
+
+    def var(self, axis: Any = None, *, ddof: int = 0, keepdims: bool = False) -> Self:
+        return self._record1(_VAR, axis, None, None, ddof, keepdims)
+
+    def std(self, axis: Any = None, *, ddof: int = 0, keepdims: bool = False) -> Self:
+        return self._record1(_STD, axis, None, None, ddof, keepdims)
+
+    def cumsum(self, axis: int | None = None) -> Self:
+        return self._record1(_CUMSUM, axis)
+
+    def clip(self, min: Any = None, max: Any = None) -> Self:
+        return np.clip(self, min, max)  # type: ignore[call-overload, no-any-return]
+
+    def dot(self, other: Any) -> Self:
+        return self._record2(_DOT, self, other)
+
+    # ---- without a gradient
+
+    def argmax(self, axis: int | None = None, *, keepdims: bool = False) -> Self:
+        return self._constant(np.argmax, axis, None, keepdims=keepdims)
+
+    def argmin(self, axis: int | None = None, *, keepdims: bool = False) -> Self:
+        return self._constant(np.argmin, axis, None, keepdims=keepdims)
+
+    def argsort(self, axis: int = -1) -> Self:
+        return self._constant(np.argsort, axis)
+
+    def all(self, axis: Any = None, *, keepdims: bool = False) -> Self:
+        return self._constant(np.all, axis, None, keepdims)
+
+    def any(self, axis: Any = None, *, keepdims: bool = False) -> Self:
+        return self._constant(np.any, axis, None, keepdims)
+
+    def nonzero(self) -> tuple[Self, ...]:
+        return self._constant(np.nonzero)  # type: ignore[no-any-return]
+
+    def item(self) -> Any:
+        """The Python number of a tensor of one element."""
+        return self._data.item()
+
+    def tolist(self) -> Any:
+        """Nested lists of Python numbers."""
+        return self._data.tolist()

@@ -1,0 +1,85 @@
+"""Rules of elementwise functions: each gradient is g times the derivative, entry by entry.
+
+Ties follow PyTorch: ``maximum`` and ``minimum`` share the gradient equally between equal arguments, ``clip`` lets it pass
+at its bounds, ``absolute`` has none at 0.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from ..array_interface import astype
+from ..primitives import defvjp
+
+defvjp(np.add, lambda g, _y, _a, _b: g, lambda g, _y, _a, _b: g)
+defvjp(np.subtract, lambda g, _y, _a, _b: g, lambda g, _y, _a, _b: -g)
+defvjp(np.multiply, lambda g, _y, _a, b: g * b, lambda g, _y, a, _b: g * a)
+defvjp(np.divide, lambda g, _y, _a, b: g / b, lambda g, y, _a, b: -g * y / b)
+defvjp(np.negative, lambda g, _y, _x: -g)
+defvjp(np.reciprocal, lambda g, y, _x: -g * y * y)
+defvjp(np.square, lambda g, _y, x: g * 2 * x)
+defvjp(np.sqrt, lambda g, y, _x: g * 0.5 / y)
+defvjp(np.absolute, lambda g, _y, x: g * np.sign(x))
+defvjp(np.sign, lambda g, _y, _x: np.zeros_like(g))
+
+defvjp(np.exp, lambda g, y, _x: g * y)
+defvjp(np.expm1, lambda g, _y, x: g * np.exp(x))
+defvjp(np.log, lambda g, _y, x: g / x)
+defvjp(np.log1p, lambda g, _y, x: g / (1 + x))
+defvjp(np.sin, lambda g, _y, x: g * np.cos(x))
+defvjp(np.cos, lambda g, _y, x: -g * np.sin(x))
+defvjp(np.tanh, lambda g, y, _x: g * (1 - y * y))
+
+
+def _power_base(g: Any, _y: Any, a: Any, b: Any) -> Any:
+    """g b a^(b-1), and 0 where b is 0: there 0 a^-1 would be NaN at a = 0."""
+    if isinstance(b, (int, float)):
+        return g * 0 if b == 0 else g if b == 1 else g * 2 * a if b == 2 else g * b * a ** (b - 1)
+    return g * b * a ** np.where(b == 0, 1, b - 1)
+
+
+def _power_exponent(g: Any, y: Any, a: Any, b: Any) -> Any:
+    """g a^b log(a), and 0 where a is 0 and b is not negative, as PyTorch has it."""
+    still = np.logical_and(a == 0, b >= 0)
+    return np.where(still, 0, g * y * np.log(np.where(still, 1, a)))
+
+
+defvjp(np.power, _power_base, _power_exponent)
+
+defvjp(
+    np.maximum,
+    lambda g, _y, a, b: np.where(a == b, g * 0.5, np.where(a < b, 0, g)),
+    lambda g, _y, a, b: np.where(a == b, g * 0.5, np.where(a > b, 0, g)),
+)
+defvjp(
+    np.minimum,
+    lambda g, _y, a, b: np.where(a == b, g * 0.5, np.where(a > b, 0, g)),
+    lambda g, _y, a, b: np.where(a == b, g * 0.5, np.where(a < b, 0, g)),
+)
+
+
+def _bounds(lower: Any, upper: Any, a_min: Any, a_max: Any) -> tuple[Any, Any]:
+    """NumPy knows each bound of ``clip`` by two names; None is no bound."""
+    lower, upper = a_min if lower is None else lower, a_max if upper is None else upper
+    return -np.inf if lower is None else lower, np.inf if upper is None else upper
+
+
+def _clip(g: Any, _y: Any, a: Any, min: Any = None, max: Any = None, *, a_min: Any = None, a_max: Any = None) -> Any:
+    lower, upper = _bounds(min, max, a_min, a_max)
+    return np.where(np.logical_and(a >= lower, a <= upper), g, 0)
+
+
+def _clip_min(g: Any, _y: Any, a: Any, min: Any = None, max: Any = None, *, a_max: Any = None) -> Any:
+    lower, upper = _bounds(min, max, None, a_max)
+    return np.where(np.logical_and(a < lower, lower < upper), g, 0)
+
+
+def _clip_max(g: Any, _y: Any, a: Any, min: Any = None, max: Any = None, *, a_min: Any = None) -> Any:
+    lower, upper = _bounds(min, max, a_min, None)
+    return np.where(np.logical_or(a > upper, upper < lower), g, 0)
+
+
+defvjp(np.clip, _clip, _clip_min, _clip_max)
+defvjp(np.where, None, lambda g, _y, m, _a, _b: np.where(m, g, 0), lambda g, _y, m, _a, _b: np.where(m, 0, g))
+defvjp(astype, lambda g, _y, _x, _dtype: g)
+defvjp(np.copy, lambda g, _y, _a: g)

@@ -1,0 +1,135 @@
+"""Rules of products: matmul, dot and einsum.
+
+For C = A B the gradients are G B^T and A^T G (Petersen and Pedersen, *The Matrix Cookbook*, section 2); batches in front
+are summed over by the walk where they were broadcast.
+"""
+
+import math
+import string
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..primitives import defvjp, primitive_of
+
+
+def _product(a: Any, b: Any) -> Any:
+    """a @ b; two matrices, or a stack of rows times one matrix, as one call of ``ndarray.dot``."""
+    if a.__class__ is np.ndarray and b.__class__ is np.ndarray and b.ndim == 2:
+        if a.ndim == 2:
+            return a.dot(b)
+        if a.ndim > 2:
+            return _rows(a).dot(b).reshape(*a.shape[:-1], b.shape[1])
+    return np.matmul(a, b)
+
+
+def _rows(a: Any) -> Any:
+    """A stack of matrices as one matrix of all their rows."""
+    return a.reshape(math.prod(a.shape[:-1]), a.shape[-1])
+
+
+def _column(g: Any) -> Any:
+    return np.expand_dims(g, -1)
+
+
+def _matmul_a(g: Any, _y: Any, _a: Any, b: Any) -> Any:
+    if b.ndim == 1:
+        return (g if _a.ndim == 1 else _column(g)) * b
+    if _a.ndim == 1:
+        return _product(b, _column(g))[..., 0]
+    return _product(g, b.swapaxes(-1, -2))
+
+
+def _matmul_b(g: Any, _y: Any, a: Any, _b: Any) -> Any:
+    if a.ndim == 1:
+        return g * a if _b.ndim == 1 else _column(a) * np.expand_dims(g, -2)
+    if _b.ndim == 1:
+        return _product(a.swapaxes(-1, -2), _column(g))[..., 0]
+    if _b.ndim == 2 and a.ndim > 2:
+        return _product(_rows(a).swapaxes(0, 1), _rows(g))
+    return _product(a.swapaxes(-1, -2), g)
+
+
+defvjp(np.matmul, _matmul_a, _matmul_b)
+primitive_of(np.matmul, _product)
+
+
+def _dot_parts(b: Any) -> tuple[list[int], list[int]]:
+    """The order of axes that brings the summed one of ``dot``'s second argument to the front, and the way back."""
+    order = [max(b.ndim - 2, 0), *(k for k in range(b.ndim) if k != max(b.ndim - 2, 0))]
+    return order, sorted(range(b.ndim), key=order.__getitem__)
+
+
+def _dot_a(g: Any, _y: Any, _a: Any, b: Any) -> Any:
+    if _a.ndim == 0 or b.ndim == 0:
+        return g * b
+    order, _ = _dot_parts(b)
+    flat = np.reshape(np.transpose(b, order), (b.shape[order[0]], -1) if b.size else (b.shape[order[0]], _rest(b, order)))
+    return np.reshape(np.matmul(np.reshape(g, (_lead(_a), flat.shape[1])), np.transpose(flat)), _a.shape)
+
+
+def _dot_b(g: Any, _y: Any, a: Any, _b: Any) -> Any:
+    if a.ndim == 0 or _b.ndim == 0:
+        return g * a
+    order, back = _dot_parts(_b)
+    rows = np.reshape(a, (_lead(a), a.shape[-1]))
+    flat = np.matmul(np.transpose(rows), np.reshape(g, (_lead(a), _rest(_b, order))))
+    return np.transpose(np.reshape(flat, [_b.shape[k] for k in order]), back)
+
+
+def _lead(a: Any) -> int:
+    return math.prod(a.shape[:-1])
+
+
+def _rest(b: Any, order: Sequence[int]) -> int:
+    return math.prod(b.shape[k] for k in order[1:])
+
+
+defvjp(np.dot, _dot_a, _dot_b)
+
+
+def _letters(subscripts: Any, operands: Sequence[Any]) -> tuple[list[str], str]:
+    """The subscripts of each operand and of the result, with ellipses and an implicit result written out."""
+    if not isinstance(subscripts, str):
+        raise TypeError("einsum: give the subscripts as a string; the form with lists of axes has no derivative rule")
+    text = subscripts.replace(" ", "")
+    left, arrow, right = text.partition("->")
+    inputs = left.split(",")
+    if not arrow:
+        once = sorted(c for c in set(left) - set(",.") if left.count(c) == 1)
+        right = ("..." if "..." in left else "") + "".join(once)
+    free = [c for c in string.ascii_letters if c not in text]
+    widths = [np.ndim(o) - len(t.replace("...", "")) if "..." in t else 0 for t, o in zip(inputs, operands, strict=True)]
+    batch = "".join(free[: max(widths, default=0)])
+    written = [t.replace("...", batch[len(batch) - w :]) for t, w in zip(inputs, widths, strict=True)]
+    return written, right.replace("...", batch)
+
+
+def _einsum(i: int, g: Any, _y: Any, subscripts: Any, *operands: Any, **kwargs: Any) -> Any:
+    """The same product with g in the place of operand i, and its subscripts as the result's.
+
+    A subscript that the operand alone has was summed: its gradient is repeated along it. One that it has twice is a
+    diagonal: the second becomes a letter of its own, tied to the first by an identity matrix.
+    """
+    inputs, output = _letters(subscripts, operands)
+    k = i - 1
+    mine, shape = inputs[k], operands[k].shape
+    others = [(t, o) for j, (t, o) in enumerate(zip(inputs, operands, strict=True)) if j != k]
+    factors: list[tuple[str, Any]] = [(output, g), *others]
+    free = iter(c for c in string.ascii_letters if c not in "".join(inputs) + output)
+    target = ""
+    for axis, c in enumerate(mine):
+        if c in target:
+            twin = next(free)
+            factors.append((c + twin, np.eye(shape[axis], dtype=g.dtype)))
+            c = twin
+        target += c
+    reachable = {c for t, _ in factors for c in t}
+    kept = "".join(c for c in target if c in reachable)
+    formula = f"{','.join(t for t, _ in factors)}->{kept}"
+    answer = np.einsum(formula, *(o for _, o in factors), **kwargs)
+    return np.reshape(answer, [answer.shape[kept.index(c)] if c in kept else 1 for c in target])
+
+
+defvjp(np.einsum, None, rest=_einsum)

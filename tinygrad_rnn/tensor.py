@@ -1,0 +1,588 @@
+"""The heart: a tensor, and the graph it records.
+
+Calling a NumPy function on a ``Tensor`` runs it on the bare arrays and, if anything that went in needs a gradient, leaves
+a ``Node`` behind: which function, which nodes it came from, and what its derivative will want to see again. ``walk.py``
+goes back over those nodes. A recurrent net needs nothing more: apply a step in a loop, and the recorded graph *is* the
+unrolled network (lecture, section 1, "RNN Diagram").
+
+A tensor points to its node, a node to the nodes it came from, never to a tensor: no cycles, so a graph is freed the moment
+it is dropped. Leaves have a node too; it keeps their gradient.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from . import versions
+from .array_interface import ArrayInterface
+from .context import current, get_default_dtype, site
+from .graph import Node, Notes, Spread, check_finite, watch
+from .primitives import CONSTANT, TABLE, WRITING, Primitive, Saved, no_rule, primitive_of
+from .walk import ITEM, walk
+
+ndarray = np.ndarray
+_new = object.__new__
+_FLOAT32, _FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
+
+
+# ------------------------------------------------------------------------------------------------- recording
+
+
+def _tensor(node: Node | None, y: Any) -> Tensor:
+    """The tensor of a result, whose node takes its shape and dtype: only floats stay recorded."""
+    if y.__class__ is not ndarray and isinstance(y, np.generic):
+        y = np.asarray(y)
+    t: Tensor = _new(Tensor)
+    t._data = y
+    t.node = node
+    if node is not None:
+        node.shape = y.shape
+        dtype = node.dtype = y.dtype
+        if dtype is not _FLOAT32 and dtype is not _FLOAT64 and dtype.kind != "f":
+            if dtype.kind not in "biu":
+                raise TypeError(f"{node.words()}: only real floats have gradients, the result is {dtype}")
+            t.node = None
+        elif node.context.anomaly is not None:
+            watch(node, y)
+    return t
+
+
+def record1(x: Tensor, primitive: Primitive, *rest: Any) -> Any:
+    """Call a primitive whose first argument alone is a tensor: the short path of methods."""
+    parent = x.node
+    context = current.get()
+    if parent is None or not context.recording or not primitive.simple:
+        return record(primitive, (x, *rest))
+    data = x._data
+    try:
+        y = primitive.call(data, *rest)
+    except (TypeError, ValueError, IndexError) as error:
+        raise primitive.explained(error, (data,), context) from error
+    mask = primitive.keeps[0]
+    node = Node.of(primitive, (parent,), (data if mask & 2 else parent, *rest), context)
+    if mask & 1:
+        node.y = y
+    return _tensor(node, y)
+
+
+def record2(primitive: Primitive, a: Any, b: Any) -> Any:
+    """Call a primitive of two arguments, at least one of them a tensor: the short path of operators."""
+    p = q = None
+    x, z = a, b
+    if isinstance(a, Tensor):
+        x, p = a._data, a.node
+    if isinstance(b, Tensor):
+        z, q = b._data, b.node
+    context = current.get()
+    if (p is None and q is None) or not context.recording or not primitive.simple:
+        return record(primitive, (a, b))
+    try:
+        y = primitive.call(x, z)
+    except (TypeError, ValueError) as error:
+        raise primitive.explained(error, (x, z), context) from error
+    keeps = primitive.keeps
+    mask = keeps[1] if p is None else keeps[0] if q is None else keeps[0] | keeps[1]
+    node = Node.of(primitive, (p, q), (x if mask & 2 else p, z if mask & 4 else q), context)
+    if mask & 1:
+        node.y = y
+    return _tensor(node, y)
+
+
+def record(primitive: Primitive, args: Sequence[Any], kwargs: dict[str, Any] | None = None) -> Any:
+    """Call a primitive on any mixture of tensors, arrays and sequences of them; record it if a gradient is wanted.
+
+    Returns:
+        A tensor, or as many as the function has results.
+
+    Raises:
+        TypeError: the function has no rule, or none for a keyword given, or its result is not real.
+        ValueError, IndexError: NumPy's own complaint, with the operation, the shapes and the place put before it.
+    """
+    context = current.get()
+    if kwargs:
+        args, kwargs = _bound(primitive, args, kwargs)
+    values: list[Any] = []  # what the function is called with
+    nodes: list[Any] = []  # the same places: the node of each tensor
+    parents: list[Node | None] = []  # the same, flat
+    mask = 0
+    for i, a in enumerate(args):
+        if isinstance(a, Tensor):
+            values.append(a._data)
+            nodes.append(None if i < len(primitive.rules) and primitive.rules[i] is None else a.node)
+            parents.append(nodes[-1])
+        elif isinstance(a, (list, tuple)) and any(isinstance(v, Tensor) for v in a):
+            values.append(Spread(v._data if isinstance(v, Tensor) else v for v in a))
+            nodes.append(Spread(v.node if isinstance(v, Tensor) else None for v in a))
+            parents.extend(nodes[-1])
+        else:
+            values.append(a)
+            nodes.append(None)
+            parents.append(None)
+        if nodes[-1] is not None:
+            mask |= primitive.kept(i)
+    wanted = context.recording and any(parent is not None for parent in parents)
+    if wanted:
+        primitive.check(args, kwargs, context)
+    try:
+        y = primitive.call(*values, **(kwargs or {}))
+    except (TypeError, ValueError, IndexError) as error:
+        raise primitive.explained(error, values, context) from error
+    if not wanted:
+        if context.anomaly is not None and isinstance(y, (ndarray, np.generic)):
+            check_finite(y, site(primitive.name, context), "result")
+        return plain(y)
+    kept = tuple(value if mask >> i & 2 else nodes[i] for i, value in enumerate(values))
+    node = Node.of(primitive, tuple(parents), kept, context)
+    if y.__class__ is Saved:
+        node.y, y = y, y.y
+    elif mask & 1:
+        node.y = y
+    single = len(parents) == len(values) and not any(isinstance(n, Spread) for n in nodes)
+    node.kwargs = kwargs or (None if single else {})
+    if not isinstance(y, (list, tuple)):
+        return _tensor(node, y)
+    node.shape, node.dtype, node.kwargs = [part.shape for part in y], y[0].dtype, kwargs or {}
+    return type(y)([_tensor(Node.of(ITEM, (node,), (i,), context), part) for i, part in enumerate(y)])
+
+
+def plain(y: Any) -> Any:
+    """What an unrecorded call returns: its arrays as tensors without a graph, anything else as it is."""
+    if y.__class__ is Saved:
+        y = y.y
+    if isinstance(y, (ndarray, np.generic)) or hasattr(y, "__array_function__"):
+        return _tensor(None, y)
+    if isinstance(y, (list, tuple)) and any(isinstance(part, ndarray) for part in y):
+        parts = [plain(part) for part in y]
+        return type(y)(*parts) if hasattr(y, "_fields") else type(y)(parts)
+    return y
+
+
+def _bare(a: Any) -> Any:
+    """The array of a tensor, also inside lists and tuples; anything else as it is."""
+    if isinstance(a, Tensor):
+        return a._data
+    if isinstance(a, (list, tuple)) and any(isinstance(v, (Tensor, list, tuple)) for v in a):
+        return type(a)([_bare(v) for v in a])
+    return a
+
+
+def _bound(
+    primitive: Primitive, args: Sequence[Any], kwargs: dict[str, Any]
+) -> tuple[Sequence[Any], dict[str, Any] | None]:
+    """Move tensors given by keyword to their position, where they are seen."""
+    tensors = {k for k, v in kwargs.items() if _bare(v) is not v}
+    bound, left = list(args), dict(kwargs)
+    for name in primitive.names[len(args) :]:
+        if not tensors or (name not in left and name not in primitive.optional):
+            break
+        bound.append(left.pop(name, primitive.optional.get(name)))
+        tensors.discard(name)
+    if tensors:
+        words = site(primitive.name, current.get())
+        raise TypeError(f"{words}: cannot take a tensor as keyword {min(tensors)!r}; pass it by position")
+    return bound, left or None
+
+
+def primitive(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Make an array function of your own recordable (decorator); ``tg.defvjp`` gives it its derivative.
+
+    The function is always called with bare arrays, and must return arrays (or ``tg.Saved``). As a rule may be run on
+    tensors, its own calls of primitives then are recorded.
+
+    Raises:
+        TypeError: when called on tensors that need a gradient before a rule was registered.
+
+    >>> import numpy as np, tinygrad_rnn as tg
+    >>> @tg.primitive
+    ... def softsign(x):
+    ...     return x / (1 + np.abs(x))
+    >>> tg.defvjp(softsign, lambda g, _y, x: g / (1 + np.abs(x)) ** 2)
+    >>> x = tg.Tensor([1.0, -3.0], requires_grad=True)
+    >>> softsign(x).sum().backward()
+    >>> x.grad
+    Tensor([0.25  , 0.0625])
+    """
+    if not callable(function):
+        raise TypeError(f"primitive: expected a function, got {function!r}")
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        if any(isinstance(a, Tensor) for a in args):
+            if len(args) == 1 and not kwargs:
+                return record1(args[0], entry)
+            return record(entry, args, kwargs)
+        if any(_bare(a) is not a for a in (*args, *kwargs.values())):
+            return record(entry, args, kwargs)
+        y = function(*args, **kwargs)
+        return y.y if y.__class__ is Saved else y
+
+    entry = TABLE[call] = primitive_of(function)
+    entry.function = call
+    return call
+
+
+_REDUCTIONS = {np.add: np.sum, np.multiply: np.prod, np.maximum: np.max, np.minimum: np.min}
+
+
+def _leaf(data: Any, name: str | None) -> Node:
+    node = Node.of(None, (), (), current.get())
+    node.shape, node.dtype, node.notes = data.shape, data.dtype, Notes(name)
+    return node
+
+
+def _as_data(data: Any, dtype: DTypeLike, copy: bool) -> Any:
+    """The array for a new tensor: Python floats become the default dtype, everything else keeps its own."""
+    if isinstance(data, Tensor):
+        raise TypeError("Tensor(t) of a tensor would cut its graph silently; use t.detach() or t.astype(dtype)")
+    if isinstance(data, (ndarray, np.generic)) or hasattr(data, "__array_function__"):
+        array = data if isinstance(data, np.generic) is False else np.asarray(data)
+        array = array if dtype is None else array.astype(dtype, copy=False)
+        array = array.copy() if copy and (array is data or np.may_share_memory(array, data)) else array
+    else:
+        array = np.asarray(data, dtype)
+        if dtype is None and array.dtype == _FLOAT64:
+            array = array.astype(get_default_dtype())
+    if array.dtype.kind not in "fbiuc":
+        raise TypeError(f"Tensor: expected numbers, got {array.dtype} from {type(data).__name__}")
+    return array
+
+
+class Tensor(ArrayInterface):
+    """An array that remembers how it was computed.
+
+    Takes NumPy's functions (``np.tanh(t)``), operators and methods; ``backward()`` then gives the gradient of a scalar
+    with respect to every tensor made with ``requires_grad=True``.
+
+    Args:
+        data: Numbers, nested lists of them, or an array. Python floats become the default dtype (float32); integers and
+            booleans stay what they are; NumPy arrays keep their dtype.
+        requires_grad: Record what is computed from this tensor, and give it a ``grad``. Floats only.
+        dtype: Convert to this dtype.
+        name: Shown in pictures and error messages.
+        copy: False: share the memory of a given array.
+
+    Raises:
+        TypeError: not numbers, or ``requires_grad`` of integers, booleans or complex numbers.
+
+    >>> import tinygrad_rnn as tg
+    >>> w = tg.Tensor([1.0, 2.0], requires_grad=True, name="w")
+    >>> loss = (w * w).sum()
+    >>> loss.backward()
+    >>> w.grad
+    Tensor([2., 4.])
+    """
+
+    __slots__ = ("__weakref__", "_data", "_name", "node")
+    _data: Any
+    node: Node | None
+
+    def __init__(
+        self,
+        data: Any,
+        requires_grad: bool = False,
+        dtype: DTypeLike | None = None,
+        name: str | None = None,
+        copy: bool = True,
+    ) -> None:
+        self._data = _as_data(data, dtype, copy)
+        self._name = name
+        self.node = None
+        self.requires_grad = requires_grad
+
+    # ---- what it is
+
+    @property
+    def data(self) -> Any:
+        """The array. Assigning to it, or ``t.data -= ...``, is an update in place that the graph notices."""
+        return self._data
+
+    @data.setter
+    def data(self, value: Any) -> None:
+        array = value if isinstance(value, ndarray) else _as_data(value, None, False)
+        if self.node is not None and array is not self._data:
+            if array.shape != self.shape or array.dtype.kind != "f":
+                raise ValueError(f"{self._words()}.data: expected floats of shape {self.shape}, got {array.dtype} {array.shape}")
+            if self.is_leaf:
+                self.node.dtype = array.dtype
+        versions.stamp(self._data)
+        self._data = array
+
+    @property
+    def requires_grad(self) -> bool:
+        return self.node is not None
+
+    @requires_grad.setter
+    def requires_grad(self, value: bool) -> None:
+        if value and self.node is None:
+            if self._data.dtype.kind != "f":
+                raise TypeError(f"{self._words()}: only floats can require a gradient, got {self._data.dtype}")
+            self.node = _leaf(self._data, self.name)
+        elif not value and self.node is not None:
+            if not self.is_leaf:
+                raise RuntimeError(f"{self._words()} was computed; its graph is cut by detach(), not by requires_grad")
+            self._name, self.node = self.name, None
+
+    @property
+    def is_leaf(self) -> bool:
+        """Was it made by hand, not computed from tensors that need a gradient?"""
+        return self.node is None or self.node.primitive is None
+
+    @property
+    def name(self) -> str | None:
+        return self.node.name if self.node is not None else getattr(self, "_name", None)
+
+    @name.setter
+    def name(self, value: str | None) -> None:
+        if self.node is not None:
+            self.node.note().name = value
+        else:
+            self._name = value
+
+    @property
+    def grad(self) -> Tensor | None:
+        """The gradient that ``backward`` has summed up here: on leaves, or where ``retain_grad`` asked for it."""
+        return self.node.grad if self.node is not None else None
+
+    @grad.setter
+    def grad(self, value: Tensor | None) -> None:
+        if value is not None and not isinstance(value, Tensor):
+            raise TypeError(f"{self._words()}.grad: expected a Tensor or None, got {type(value).__name__}")
+        if value is not None and value.shape != self.shape:
+            raise ValueError(f"{self._words()}.grad: expected shape {self.shape}, got {value.shape}")
+        if self.node is not None:
+            self.node.note().grad = value
+        elif value is not None:
+            raise RuntimeError(f"{self._words()} does not require a gradient")
+
+    shape = property(lambda self: self._data.shape, doc="Shape, a tuple of ints.")
+    dtype = property(lambda self: self._data.dtype, doc="NumPy dtype.")
+    ndim = property(lambda self: self._data.ndim, doc="Number of axes.")
+    size = property(lambda self: self._data.size, doc="Number of elements.")
+
+    @property
+    def T(self) -> Tensor:
+        """The transpose."""
+        return np.transpose(self)  # type: ignore[return-value, call-overload, no-any-return]
+
+    @property
+    def mT(self) -> Tensor:
+        """The transpose of the last two axes."""
+        return np.swapaxes(self, -1, -2)  # type: ignore[return-value, call-overload, no-any-return]
+
+    def _words(self) -> str:
+        return f"tensor {self.name!r}" if self.name else f"tensor of shape {self.shape}"
+
+    def detach(self) -> Tensor:
+        """The same array, outside the graph. Memory is shared, and so are the marks of writes into it."""
+        return _tensor(None, self._data)
+
+    def numpy(self) -> Any:
+        """The array itself (shared memory), with or without a graph."""
+        return self._data
+
+    # ---- derivatives
+
+    def backward(
+        self, gradient: Any = None, *, retain_graph: bool | None = None, create_graph: bool = False
+    ) -> None:
+        """Add to each leaf's ``grad`` the gradient of this tensor: dL/dx = sum over paths of products of Jacobians.
+
+        Args:
+            gradient: What the walk starts with, of this tensor's shape; may be left out for a scalar (it is 1).
+            retain_graph: Keep what the graph has saved for another walk. None: as ``create_graph``.
+            create_graph: Record the walk itself, so that gradients can be differentiated.
+
+        Raises:
+            RuntimeError: not a scalar and no gradient given; no graph, or one released before; a saved tensor was
+                modified in place.
+            ValueError: ``gradient`` has another shape.
+
+        >>> import tinygrad_rnn as tg
+        >>> x = tg.Tensor(3.0, requires_grad=True)
+        >>> (x * x).backward()
+        >>> x.grad
+        Tensor(6.)
+        """
+        start = seed(self, gradient, create_graph)
+        retain = create_graph if retain_graph is None else retain_graph
+        arrived = walk([start], _lifted, retain_graph=retain, create_graph=create_graph)
+        for node, g in arrived.items():  # only now: an error on the way leaves every gradient as it was
+            new = g if isinstance(g, Tensor) else _tensor(None, g)
+            old = node.grad
+            node.note().grad = new if old is None else old + new if create_graph else (old.detach() + new)
+
+    def retain_grad(self) -> None:
+        """Keep the gradient of this computed tensor too, in ``grad``."""
+        if self.node is None:
+            raise RuntimeError(f"{self._words()} does not require a gradient, so it has none to retain")
+        self.node.note().retain = True
+
+    def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> HookHandle:
+        """Call ``hook(gradient)`` when this tensor's gradient is complete; what it returns, if anything, replaces it.
+
+        >>> import tinygrad_rnn as tg
+        >>> x = tg.Tensor([1.0, 2.0], requires_grad=True)
+        >>> handle = x.register_hook(lambda g: g * 10)
+        >>> x.sum().backward()
+        >>> x.grad
+        Tensor([10., 10.])
+        >>> handle.remove()
+        """
+        if self.node is None:
+            raise RuntimeError(f"{self._words()} does not require a gradient, so a hook would never run")
+
+        def run(g: Any) -> Any:
+            if isinstance(g, Tensor):
+                return hook(g)
+            answer = hook(_tensor(None, g))
+            return None if answer is None else _bare(answer)
+
+        return HookHandle(self.node.note().hooks, run)
+
+    # ---- NumPy's dispatch
+
+    _record1 = record1
+    _record2 = staticmethod(record2)
+    _plain_index = staticmethod(_bare)
+
+    def _constant(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        return plain(function(self._data, *_bare(args), **kwargs))
+
+    def _update(self, entry: Primitive, other: Any) -> Tensor:
+        """``t += other``: a write in place where nothing is to be recorded, otherwise a new tensor of the same name."""
+        recording = current.get().recording
+        if self.node is not None and self.is_leaf and recording:
+            raise RuntimeError(
+                f"{self._words()} requires a gradient, so it cannot be written into while operations are recorded; "
+                f"update it under tg.no_grad(), or write a new tensor (x = x + y)"
+            )
+        if recording and (self.node is not None or (isinstance(other, Tensor) and other.node is not None)):
+            return record2(entry, self, other)  # type: ignore[no-any-return]
+        entry.function(self._data, _bare(other), out=self._data)
+        versions.stamp(self._data)
+        return self
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *args: Any, **kwargs: Any) -> Any:
+        if method == "__call__" and not kwargs and (entry := TABLE.get(ufunc)) is not None and entry.simple:
+            return record1(self, entry) if len(args) == 1 else record2(entry, *args)
+        if kwargs and (kwargs.get("out") is not None or "where" in kwargs):
+            word = "out=" if "out" in kwargs else "where="
+            raise TypeError(
+                f"{site(f'np.{ufunc.__name__}', current.get())}: {word} writes in place, which a graph cannot record; "
+                f"use the result instead (x = x + y, or np.where)"
+            )
+        if method == "__call__":
+            function = ufunc
+        elif method == "reduce" and ufunc in _REDUCTIONS:
+            function, kwargs = _REDUCTIONS[ufunc], {"axis": 0, **kwargs}
+        elif method == "accumulate" and ufunc is np.add:
+            function, kwargs = np.cumsum, {"axis": 0, **kwargs}
+        else:
+            raise TypeError(f"np.{ufunc.__name__}.{method} is not defined on tensors; use t.detach() or another function")
+        return _dispatch(function, args, kwargs)
+
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        return _dispatch(function, args, kwargs)
+
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> Any:
+        if self.node is not None:
+            raise TypeError(
+                f"{self._words()} requires a gradient and would lose its graph as a plain array; use t.numpy() for its "
+                f"values, t.detach() to cut the graph, or np.stack/np.concatenate to put tensors together"
+            )
+        return np.array(self._data, dtype, copy=copy)
+
+    # ---- Python's protocols
+
+    def __repr__(self) -> str:
+        body = np.array2string(self._data, separator=", ", prefix="Tensor(")
+        words = [] if self._data.dtype in (get_default_dtype(), np.bool_, np.int64) else [f"dtype={self._data.dtype}"]
+        if self.node is not None:
+            entry = self.node.primitive
+            words.append("requires_grad=True" if entry is None else f"node={entry.name}")
+        return f"Tensor({', '.join([body, *words])})"
+
+    def __format__(self, spec: str) -> str:
+        return format(self._data.item(), spec) if self._data.ndim == 0 else format(str(self), spec)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
+        if not self.is_leaf:
+            raise RuntimeError(f"{self._words()} was computed; deep copies are for leaves (detach() it first)")
+        copy = _rebuild(type(self), self._data.copy(), self.requires_grad, self.name)
+        memo[id(self)] = copy
+        if self.grad is not None and copy.node is not None:
+            copy.node.note().grad = self.grad.__deepcopy__(memo) if self.grad.is_leaf else None
+        return copy
+
+    def __reduce__(self) -> Any:
+        if not self.is_leaf:
+            raise RuntimeError(f"{self._words()} was computed; only leaves can be pickled (detach() it first)")
+        return _rebuild, (type(self), self._data, self.requires_grad, self.name)
+
+
+class HookHandle:
+    """What ``register_hook`` returns; ``remove()`` takes the hook away."""
+
+    def __init__(self, hooks: dict[int, Callable[[Any], Any]], hook: Callable[[Any], Any]) -> None:
+        self._hooks, self._key = hooks, versions.tick()
+        hooks[self._key] = hook
+
+    def remove(self) -> None:
+        self._hooks.pop(self._key, None)
+
+
+def _rebuild(kind: type[Tensor], data: Any, requires_grad: bool, name: str | None) -> Tensor:
+    t = _new(kind)
+    t._data, t._name, t.node = data, name, None
+    t.requires_grad = requires_grad
+    return t  # type: ignore[no-any-return]
+
+
+def _lifted(node: Node | None, a: Any) -> Tensor:
+    """The tensor of a node that is there already."""
+    t: Tensor = _new(Tensor)
+    t._data, t.node = a if isinstance(a, ndarray) else np.asarray(a), node
+    return t
+
+
+def seed(output: Tensor, gradient: Any, create_graph: bool) -> tuple[Node, Any]:
+    """What a walk from ``output`` starts with: its node, and a gradient checked against it."""
+    node = output.node
+    if node is None:
+        raise RuntimeError(f"{output._words()} does not require a gradient: nothing it came from does, or no_grad was on")
+    if gradient is None:
+        if output.size != 1:
+            raise RuntimeError(f"{node.words()}: only a scalar has a gradient by itself, got shape {output.shape}; pass one")
+        gradient = np.ones(output.shape, output.dtype)
+    g = gradient if isinstance(gradient, Tensor) else _tensor(None, np.asarray(gradient))
+    if g.shape != output.shape:
+        raise ValueError(f"{node.words()}: expected a gradient of shape {output.shape}, got {g.shape}")
+    if g.dtype.kind not in "fbiu":
+        raise TypeError(f"{node.words()}: expected a real gradient, got {g.dtype}")
+    if g.dtype != output.dtype:
+        g = g.astype(output.dtype)
+    return node, g if create_graph else g._data
+
+
+def _dispatch(function: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+    """NumPy called ``function`` with a tensor somewhere: record it, run it, or say why not."""
+    entry = TABLE.get(function)
+    if kwargs.get("out") is not None or function in WRITING:
+        raise TypeError(f"np.{function.__name__} would write into an array, which a graph cannot record; use its result")
+    if entry is not None and entry.has_rule:
+        return record(entry, args, kwargs)
+    if function not in CONSTANT and current.get().recording and _wants_gradient([*args, *kwargs.values()]):
+        raise TypeError(no_rule(function, current.get()))
+    return plain(function(*_bare(list(args)), **{k: _bare(v) for k, v in kwargs.items()}))
+
+
+def _wants_gradient(values: Sequence[Any]) -> bool:
+    return any(
+        _wants_gradient(v) if isinstance(v, (list, tuple)) else isinstance(v, Tensor) and v.node is not None
+        for v in values
+    )

@@ -1,0 +1,269 @@
+"""The walk back over a recorded graph: reverse-mode differentiation.
+
+Visits nodes newest first, hands each the gradient of its result, and passes the answers of its rules on to its parents
+(Griewank and Walther, *Evaluating Derivatives*, 2nd ed., ch. 3). Over a graph that a loop has unrolled, this is
+backpropagation through time (lecture, section 3, "Backprop Through Time").
+
+For a first derivative everything here is a bare array. Under ``create_graph`` the same rules run on tensors, made from what
+the nodes have saved by the function ``lift``; that is all this room knows of tensors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from . import versions
+from .context import Context, current
+from .graph import Node, Notes, Spread, check_finite, check_unwritten, leading_to, newest_first
+from .primitives import Saved, defvjp, primitive_of
+
+Lift: TypeAlias = Callable[[Node | None, Any], Any]
+Observer: TypeAlias = Callable[[Node, int, Any], None]
+ndarray = np.ndarray
+
+
+def _item(results: Sequence[Any], i: int) -> Any:
+    """One of several results; its node hands its gradient to place i of theirs."""
+    return results[i]
+
+
+def _alias(x: Any) -> Any:
+    """Its argument, as a node of its own: where the walk over a definition stops."""
+    return x
+
+
+ITEM, ALIAS = primitive_of(_item), primitive_of(_alias)
+defvjp(_alias, lambda g, _y, _x: g)
+
+
+def walk(
+    outputs: Sequence[tuple[Node, Any]],
+    lift: Lift,
+    wanted: Sequence[Node] | None = None,
+    *,
+    retain_graph: bool = False,
+    create_graph: bool = False,
+    observe: Observer | None = None,
+) -> dict[Node, Any]:
+    """Walk back from ``outputs`` and return the gradients that arrive, by node.
+
+    Iterative, and newest node first, so that a node's gradient is complete when it is visited: the deepest graph needs no
+    recursion. Gradients are summed in place only into arrays made here.
+
+    Args:
+        outputs: Pairs of a node and the gradient it starts with (an array; a tensor under ``create_graph``).
+        lift: ``lift(node, array)`` makes the tensor of a node from its value.
+        wanted: Only these nodes' gradients, going nowhere that does not lead to one. None: all leaves, and the nodes
+            whose gradient is to be retained.
+        retain_graph: Keep what the nodes have saved, for another walk.
+        create_graph: Run the rules on tensors, so that the result can be differentiated again.
+        observe: Called ``observe(node, argument, gradient)`` for each contribution that a node passes to an argument:
+            each summand of a shared weight's gradient, for one.
+
+    Raises:
+        RuntimeError: the graph was released, or something it saved was modified in place, or a rule's answer does not
+            fit its argument.
+        FloatingPointError: under ``detect_anomaly``, a gradient is not finite.
+    """
+    nodes = newest_first([node for node, _ in outputs])
+    targets = None if wanted is None else {node.order for node in wanted}
+    leading = None if targets is None else leading_to(targets, nodes)
+    live = None if targets is None or leading is None else leading | targets
+    context = current.get()
+    grads: dict[int, Any] = {}  # by order: what has come together so far
+    owned: set[int] = set()  # those that are arrays made here, with no one else looking
+    arrived: dict[Node, Any] = {}
+
+    def add(node: Node, d: Any) -> None:
+        order = node.order
+        old = grads.get(order)
+        if old is None:
+            grads[order] = d
+        elif order in owned:
+            old += d
+        else:
+            total = grads[order] = old + d
+            if total.__class__ is ndarray:
+                owned.add(order)
+
+    def buffer(node: Node) -> Any:
+        order = node.order
+        old = grads.get(order)
+        if order not in owned:
+            old = grads[order] = np.zeros(node.shape, node.dtype) if old is None else np.array(old)
+            owned.add(order)
+        return old
+
+    def settle(node: Node, i: int, parent: Node, d: Any) -> None:
+        """Check one answer of a rule, show it to the observer, and add it to what its argument has."""
+        if d.__class__ is not ndarray or d.shape != parent.shape or d.dtype is not parent.dtype:
+            d = _fitted(d, parent, node, i)
+        if context.anomaly is not None:
+            check_finite(d.numpy() if create_graph else d, node.words(), f"gradient of argument {i}")
+        if observe is not None:
+            observe(node, i, d)
+        add(parent, d)
+
+    for node, g in outputs:
+        add(node, g)
+    token = current.set(Context(create_graph, context.path, context.step, context.anomaly))
+    try:
+        for node in nodes:
+            order, notes, primitive = node.order, node.notes, node.primitive
+            g = grads.pop(order, None)
+            if g is None:
+                continue
+            if notes is not None and notes.hooks:
+                g = _hooked(node, notes, g)
+                owned.discard(order)
+            if order in targets if targets is not None else primitive is None or (notes is not None and notes.retain):
+                arrived[node] = g if order in owned or create_graph else np.array(g)
+            if primitive is None or (leading is not None and order not in leading):
+                continue
+            args = node.args
+            if args is None:
+                raise RuntimeError(
+                    f"{node.words()}: this part of the graph was released by an earlier backward walk; pass "
+                    f"retain_graph=True to that one, or compute the outputs again"
+                )
+            if order < versions.last_write or node.context.anomaly is not None:
+                check_unwritten(node)
+            if primitive is ITEM:
+                (parent,) = node.parents
+                assert parent is not None
+                grads.setdefault(parent.order, [None] * len(parent.shape))[args[0]] = g
+            elif node.kwargs is None and primitive.simple and not create_graph:
+                y, rules, into = node.y, primitive.rules, primitive.into
+                i = -1
+                for parent in node.parents:
+                    i += 1
+                    if parent is None or (live is not None and parent.order not in live):
+                        continue
+                    if i in into and observe is None:
+                        into[i](buffer(parent), g, *args)
+                    else:
+                        settle(node, i, parent, rules[i](g, y, *args))  # type: ignore[misc]
+            else:
+                if create_graph:
+                    current.set(Context(True, node.context.path, node.context.step, context.anomaly))
+                needed = [p is not None and (live is None or p.order in live) for p in node.parents]
+                answers = _answers(node, g, needed, lift, create_graph)
+                for i, (parent, need, d) in enumerate(zip(node.parents, needed, answers, strict=True)):
+                    if need:
+                        assert parent is not None
+                        settle(node, i, parent, d)
+            if not retain_graph:
+                node.args = node.y = None
+    finally:
+        current.reset(token)
+    return arrived
+
+
+def _hooked(node: Node, notes: Notes, g: Any) -> Any:
+    """The gradient after the node's hooks have seen, and perhaps replaced, it."""
+    for hook in list(notes.hooks.values()):
+        answer = hook(g)
+        if answer is not None:
+            if answer.shape != node.shape:
+                raise ValueError(f"{node.words()}: a hook returned a gradient of {answer.shape}, expected {node.shape}")
+            g = answer
+    return g
+
+
+def _answers(node: Node, g: Any, needed: Sequence[bool], lift: Lift, create_graph: bool) -> list[Any]:
+    """The gradients of all arguments of a node, flat: the long path, for every form a rule can have."""
+    primitive, saved, y = node.primitive, None, node.y
+    assert primitive is not None and node.args is not None
+    if y.__class__ is Saved:
+        y, saved = y.y, y.saved
+    if g.__class__ is list:  # several results, some of them perhaps never used
+        zeros = [np.zeros(shape, node.dtype) for shape in node.shape]
+        g = [zero if part is None else part for zero, part in zip(zeros, g, strict=True)]
+    if primitive.definition is not None and (create_graph or not (primitive.rules or primitive.joint)):
+        return _through_definition(node, g, needed, lift, create_graph)
+    if create_graph and primitive.joint is not None:
+        raise RuntimeError(f"{node.words()}: its joint rule gives first derivatives only; register definition= for more")
+    asked = _grouped(node.args, needed)
+    args: Sequence[Any] = node.args
+    if create_graph:
+        tensors = [a if p is None or isinstance(a, Node) else lift(p, a) for a, p in _flat(node)]
+        args = _grouped(node.args, tensors)
+        y = lift(node, y) if isinstance(y, ndarray) else y
+    kwargs = node.kwargs or {}
+    if primitive.joint is not None:
+        answers = list(primitive.joint(tuple(asked), g, y, saved, *args, **kwargs))
+    else:
+        wants = [any(ask) if isinstance(ask, Spread) else ask for ask in asked]
+        rules = [primitive.rule(i) if want else None for i, want in enumerate(wants)]
+        answers = [None if rule is None else rule(g, y, *args, **kwargs) for rule in rules]
+    flat: list[Any] = []
+    for ask, answer in zip(asked, answers, strict=False):
+        flat.extend(answer or [None] * len(ask)) if isinstance(ask, Spread) else flat.append(answer)
+    if len(answers) != len(asked) or len(flat) != len(needed):
+        raise RuntimeError(f"{node.words()}: its rule returned {len(flat)} gradients for {len(needed)} arguments")
+    return flat
+
+
+def _flat(node: Node) -> list[tuple[Any, Node | None]]:
+    """Saved arguments beside their nodes, sequences laid flat."""
+    values: list[Any] = []
+    for arg in node.args or ():
+        values.extend(arg) if isinstance(arg, Spread) else values.append(arg)
+    return list(zip(values, node.parents, strict=True))
+
+
+def _grouped(args: Sequence[Any], values: Sequence[Any]) -> list[Any]:
+    """Flat values put together again as the arguments were."""
+    flat = iter(values)
+    return [Spread(next(flat) for _ in arg) if isinstance(arg, Spread) else next(flat) for arg in args]
+
+
+def _through_definition(node: Node, g: Any, needed: Sequence[bool], lift: Lift, create_graph: bool) -> list[Any]:
+    """Run the function's definition in recorded operations, and walk back over those instead."""
+    assert node.primitive is not None and node.primitive.definition is not None and node.args is not None
+    anomaly = current.get().anomaly
+    aliases: list[Node | None] = []
+    values: list[Any] = []
+    token = current.set(Context(True, node.context.path, node.context.step, anomaly))
+    try:
+        for a, parent in _flat(node):
+            alias = None
+            if parent is not None:
+                alias = Node.of(ALIAS, (parent,), (parent,), current.get())
+                alias.shape, alias.dtype = parent.shape, parent.dtype
+            aliases.append(alias)
+            values.append(a if alias is None else lift(alias, a))
+        results = node.primitive.definition(*_grouped(node.args, values), **(node.kwargs or {}))
+    finally:
+        current.reset(token)
+    pairs = zip(results, g, strict=True) if isinstance(results, (list, tuple)) else [(results, g)]
+    outputs = [(result.node, part) for result, part in pairs if result.node is not None]
+    wanted = [a for a, need in zip(aliases, needed, strict=True) if a is not None and need]
+    arrived = walk(outputs, lift, wanted, retain_graph=create_graph, create_graph=create_graph)
+    return [None if a is None else arrived.get(a, 0.0) for a in aliases]
+
+
+def _fitted(d: Any, parent: Node, node: Node, i: int) -> Any:
+    """A rule's answer in its argument's shape and dtype: sums over what broadcasting repeated, repeats what was summed."""
+    if d is None:
+        raise RuntimeError(f"{node.words()}: its rule returned None for argument {i}, which needs a gradient")
+    if not hasattr(d, "shape") or d.shape == () == parent.shape:
+        d = d if hasattr(d, "node") else np.asarray(d, parent.dtype)
+    shape, given = parent.shape, d.shape
+    if given != shape:
+        extra = max(len(given) - len(shape), 0)
+        if extra:
+            d = np.add.reduce(d, axis=tuple(range(extra)))
+        repeated = tuple(k for k in range(-d.ndim, 0) if shape[k] == 1 and d.shape[k] != 1)
+        if repeated:
+            d = np.add.reduce(d, axis=repeated, keepdims=True)
+        try:
+            d = d if d.shape == shape else np.broadcast_to(d, shape)
+        except ValueError as error:
+            raise RuntimeError(
+                f"{node.words()}: its rule for argument {i} returned a gradient of shape {given}, expected {shape}"
+            ) from error
+    return d if d.dtype == parent.dtype else d.astype(parent.dtype)
