@@ -1,0 +1,155 @@
+"""The loop over time: one step, applied again and again, records the unrolled net."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numpy as np
+
+from .context import current, scope, site
+from .tensor import Tensor
+from .tree import leaves, map_leaves, structure
+
+State = TypeVar("State")
+
+
+def scan(
+    step: Callable[[State, Any], tuple[State, Any]],
+    init: State,
+    xs: Any,
+    *,
+    length: int | None = None,
+    reverse: bool = False,
+    lengths: Any = None,
+    truncate: int | None = None,
+) -> tuple[State, Any]:
+    """Apply ``step`` along axis 0 of ``xs``, handing its state on: state_t, y_t = step(state_{t-1}, x_t).
+
+    A plain Python loop, each turn under ``scope(step=t)``: the graph it records *is* the unrolled net (lecture, section
+    1, "RNN Diagram"), and a walk back over it is backpropagation through time. Argument order as ``jax.lax.scan``.
+
+    Args:
+        step: ``step(state, x_t) -> (state, y_t)``; the state keeps its structure and shapes.
+        init: The first state: a tensor, or nested tuples, lists and dicts of tensors. With ``lengths``: (B, ...).
+        xs: Inputs (T, ...), or nested ones that share T; with ``lengths`` (T, B, ...). None: steps without input.
+        length: T, where ``xs`` is None; otherwise it must agree.
+        reverse: Go from the last element to the first. ``ys`` stay in the order of ``xs``.
+        lengths: (B,) whole numbers in 0..T. What lies past them is padding: it is zeroed before ``step`` sees it, so
+            that even NaN there changes nothing; a finished sequence keeps its state; its ``ys`` are 0. With ``reverse``
+            each sequence starts at its own last element.
+        truncate: Cut the graph of the state before the processed steps k, 2k, ...: truncated backpropagation through
+            time, whose gradients reach back at most k steps (Williams and Peng, 1990).
+
+    Returns:
+        The last state, and ``ys`` (T, ...): the ``y_t``, stacked leaf by leaf.
+
+    Raises:
+        ValueError: T is 0 or not the same everywhere; ``step`` changes the state's structure or a shape; ``lengths``
+            do not fit.
+        TypeError: ``step`` does not return a pair, or something is not an array.
+
+    >>> import numpy as np, tinygrad_rnn as tg
+    >>> w = tg.Tensor(0.5, requires_grad=True)
+    >>> h, ys = tg.scan(lambda h, x: (w * h + x,) * 2, tg.Tensor(0.0), np.array([1.0, 1.0, 1.0], np.float32))
+    >>> ys
+    Tensor([1.  , 1.5 , 1.75], node=stack)
+    >>> h.backward()  # d/dw of 1 + w + w^2
+    >>> w.grad
+    Tensor(2.)
+    """
+    xs = map_leaves(_as_tensor, xs)
+    steps = _length(xs, length)
+    state: Any = map_leaves(_as_tensor, init)
+    form, shapes = structure(state), [leaf.shape for _, leaf in leaves(state)]
+    ends = None if lengths is None else _ends(lengths, steps, xs, state)
+    if truncate is not None and truncate < 1:
+        raise ValueError(f"scan: expected truncate >= 1, got {truncate}")
+    ys: list[Any] = []
+    for done in range(steps):
+        t = steps - 1 - done if reverse else done
+        if truncate is not None and done and done % truncate == 0:
+            state = map_leaves(lambda leaf: leaf.detach(), state)
+        with scope(step=t):
+            x = map_leaves(lambda leaf, t=t: leaf[t], xs)
+            running = None if ends is None or (ends > t).all() else ends > t
+            if running is not None:
+                x = map_leaves(lambda leaf, m=running: np.where(_beside(m, leaf), leaf, 0), x)
+            new, y = _checked(step(state, x), form, shapes)
+            if running is not None:
+                new = map_leaves(lambda a, b, m=running: np.where(_beside(m, a), a, b), new, state)
+                y = map_leaves(lambda leaf, m=running: np.where(_beside(m, leaf), leaf, 0), y)
+            state = new
+            ys.append(y)
+    if reverse:
+        ys.reverse()
+    return state, _stacked(ys)
+
+
+def _as_tensor(leaf: Any) -> Tensor:
+    return leaf if isinstance(leaf, Tensor) else Tensor(leaf, copy=False)
+
+
+def _length(xs: Any, length: int | None) -> int:
+    """T, from everything that knows it."""
+    known = {} if length is None else {"length": length}
+    for where, leaf in leaves(xs, "xs"):
+        if leaf.ndim == 0:
+            raise ValueError(f"scan: expected {where} to have time as its axis 0, got a scalar")
+        known[where] = leaf.shape[0]
+    if not known:
+        raise ValueError("scan: with xs=None, give length=T")
+    if len(set(known.values())) > 1:
+        raise ValueError(f"scan: expected the same number of steps everywhere, got {known}")
+    steps = next(iter(known.values()))
+    if steps < 1:
+        raise ValueError(f"scan: expected at least one step, got T={steps}")
+    return steps
+
+
+def _ends(lengths: Any, steps: int, xs: Any, state: Any) -> Any:
+    """The lengths as an array, checked against the inputs (batch is axis 1) and the state (batch is axis 0)."""
+    ends = lengths.numpy() if isinstance(lengths, Tensor) else np.asarray(lengths)
+    if ends.ndim != 1 or ends.dtype.kind not in "iu":
+        raise ValueError(f"scan: expected lengths to be whole numbers of shape (B,), got {ends.dtype} {ends.shape}")
+    if ends.size and (ends.min() < 0 or ends.max() > steps):
+        raise ValueError(f"scan: expected lengths in 0..{steps}, got {ends.min()}..{ends.max()}")
+    for axis, tree, name in ((1, xs, "xs"), (0, state, "state")):
+        for where, leaf in leaves(tree, name):
+            if leaf.ndim <= axis or leaf.shape[axis] != ends.size:
+                raise ValueError(
+                    f"scan: {ends.size} lengths, so expected axis {axis} of {where} to have {ends.size} entries, "
+                    f"got shape {leaf.shape}"
+                )
+    return ends
+
+
+def _beside(mask: Any, leaf: Any) -> Any:
+    """A (B,) mask with as many axes as ``leaf`` (B, ...)."""
+    return mask.reshape(mask.shape + (1,) * (leaf.ndim - 1))
+
+
+def _checked(result: Any, form: Any, shapes: list[tuple[int, ...]]) -> tuple[Any, Any]:
+    """What a step returned, as tensors; an error if the state has changed its form."""
+    if not isinstance(result, tuple) or len(result) != 2:
+        raise TypeError(f"{_here()}: expected step to return a pair (state, y), got {type(result).__name__}")
+    new, y = map_leaves(_as_tensor, result[0]), map_leaves(_as_tensor, result[1])
+    if structure(new) != form:
+        raise ValueError(f"{_here()}: step changed the state's structure, expected {form}, got {structure(new)}")
+    for (where, leaf), shape in zip(leaves(new, "state"), shapes, strict=True):
+        if leaf.shape != shape:
+            raise ValueError(f"{_here()}: step changed the shape of {where}, expected {shape}, got {leaf.shape}")
+    return new, y
+
+
+def _here() -> str:
+    return site("scan", current.get())
+
+
+def _stacked(ys: list[Any]) -> Any:
+    """The outputs of all steps, stacked leaf by leaf along a new axis 0."""
+    form = structure(ys[0])
+    for t, y in enumerate(ys):
+        if structure(y) != form:
+            raise ValueError(f"scan: y at t={t} has structure {structure(y)}, expected {form} as at t=0")
+    return map_leaves(lambda *leaf: np.stack(leaf), *ys)

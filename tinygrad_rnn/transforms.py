@@ -1,0 +1,81 @@
+"""Derivatives as functions of their inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .tensor import Tensor, lift, seed
+from .walk import walk
+
+
+def grad(
+    outputs: Tensor | Sequence[Tensor],
+    inputs: Tensor | Sequence[Tensor],
+    grad_outputs: Any = None,
+    *,
+    create_graph: bool = False,
+    retain_graph: bool | None = None,
+    allow_unused: bool = False,
+) -> tuple[Tensor | None, ...]:
+    """Return the gradients of ``outputs`` with respect to ``inputs``, and touch no ``.grad`` (torch.autograd.grad).
+
+    For several outputs the gradients are those of the sum over outputs of <grad_output, output>.
+
+    Args:
+        outputs: A tensor or a sequence of them.
+        inputs: The tensors to differentiate with respect to: leaves, or computed on the way.
+        grad_outputs: What the walk starts with, one for each output and of its shape; None stands for 1 of a scalar.
+        create_graph: Record the walk itself, so that the results can be differentiated again.
+        retain_graph: Keep what the graph has saved for another walk. None: as ``create_graph``.
+        allow_unused: None for an input that the outputs do not depend on, instead of an error.
+
+    Raises:
+        TypeError: ``outputs`` is a function, or something is not a tensor.
+        RuntimeError: an input that needs no gradient, or that is not used; and what ``Tensor.backward`` raises.
+
+    >>> import tinygrad_rnn as tg
+    >>> x = tg.Tensor(2.0, requires_grad=True)
+    >>> (dx,) = tg.grad(x * x * x, x, create_graph=True)
+    >>> dx, tg.grad(dx, x)[0]
+    (Tensor(12., node=add), Tensor(12.))
+    """
+    if callable(outputs):
+        raise TypeError(
+            "grad: expected tensors, got a function; tg.grad differentiates outputs that are there already. For a "
+            "function use tg.vjp(f, x) or tg.jacobian(f, x)"
+        )
+    outs, ins = _tensors(outputs, "outputs"), _tensors(inputs, "inputs")
+    if grad_outputs is None or isinstance(grad_outputs, (Tensor, np.ndarray)) or not isinstance(outputs, Sequence):
+        grad_outputs = [grad_outputs] * (len(outs) if grad_outputs is None else 1)
+    if len(grad_outputs) != len(outs):
+        raise ValueError(f"grad: expected {len(outs)} grad_outputs, one for each output, got {len(grad_outputs)}")
+    for i, tensor in enumerate(ins):
+        if tensor.node is None:
+            raise RuntimeError(f"grad: inputs[{i}] (shape {tensor.shape}) does not require a gradient")
+    arrived = walk(
+        [seed(out, g, create_graph) for out, g in zip(outs, grad_outputs, strict=True)],
+        lift,
+        [tensor.node for tensor in ins if tensor.node is not None],
+        retain_graph=create_graph if retain_graph is None else retain_graph,
+        create_graph=create_graph,
+    )
+    results: list[Tensor | None] = []
+    for i, tensor in enumerate(ins):
+        g = None if tensor.node is None else arrived.get(tensor.node)
+        if g is None and not allow_unused:
+            raise RuntimeError(
+                f"grad: the outputs do not depend on inputs[{i}] (shape {tensor.shape}); pass allow_unused=True to get "
+                f"None for it"
+            )
+        results.append(None if g is None else g if isinstance(g, Tensor) else lift(None, g))
+    return tuple(results)
+
+
+def _tensors(given: Any, name: str) -> list[Tensor]:
+    tensors = [given] if isinstance(given, Tensor) else given
+    if not isinstance(tensors, Sequence) or not all(isinstance(t, Tensor) for t in tensors):
+        raise TypeError(f"grad: expected {name} to be a tensor or a sequence of tensors, got {type(given).__name__}")
+    return list(tensors)
