@@ -1,18 +1,22 @@
 """ndarray's operators and methods, each a line: what makes a tensor look like an array.
 
-They reach the recorder by a short path, past NumPy's dispatch: ``t.sum(axis=0)`` records what ``np.sum(t, axis=0)`` does.
+They reach the recorder by a short path, past NumPy's dispatch: ``t.sum(axis=0)`` records what ``np.sum(t, axis=0)``
+does.
 """
 
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import DTypeLike
 
+from .context import get_default_dtype
+from .graph import Node
 from .primitives import Primitive, primitive_of
+
 
 def getitem(x: Any, index: Any) -> Any:
     """``x[index]``, as a function that has a rule."""
@@ -42,6 +46,7 @@ class ArrayInterface:
 
     if TYPE_CHECKING:  # Tensor's own
         _data: Any
+        node: Node | None
 
         def _record1(self, primitive: Primitive, *rest: Any) -> Self: ...
         @staticmethod
@@ -49,8 +54,6 @@ class ArrayInterface:
         def _constant(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any: ...
 
         def _update(self, primitive: Primitive, other: Any) -> Self: ...
-        @staticmethod
-        def _plain_index(index: Any) -> Any: ...
 
     # ---- operators
 
@@ -155,6 +158,19 @@ class ArrayInterface:
     def __index__(self) -> int:
         return operator.index(self._data)
 
+    def __repr__(self) -> str:
+        node = self.node
+        kind = type(self).__name__
+        body = np.array2string(self._data, separator=", ", prefix=f"{kind}(")
+        words = [] if self._data.dtype in (get_default_dtype(), np.bool_, np.int64) else [f"dtype={self._data.dtype}"]
+        if node is not None:
+            entry = node.primitive
+            words.append("requires_grad=True" if entry is None else f"node={entry.name}")
+        return f"{kind}({', '.join([body, *words])})"
+
+    def __format__(self, spec: str) -> str:
+        return format(self._data.item(), spec) if self._data.ndim == 0 else format(str(self), spec)
+
     def __len__(self) -> int:
         return len(self._data)
 
@@ -168,13 +184,13 @@ class ArrayInterface:
 
     def __getitem__(self, index: Any) -> Self:
         if index.__class__ is not int and index.__class__ is not slice:
-            index = self._plain_index(index)
+            index = bare(index)
         return self._record1(GETITEM, index)
 
     def __setitem__(self, index: Any, value: Any) -> None:
         raise TypeError(
-            "t[...] = v writes in place, which a graph cannot record; build the result with np.where, np.concatenate or "
-            "np.stack, or write t.data[...] = v before anything is computed from t"
+            "t[...] = v writes in place, which a graph cannot record; build the result with np.where, np.concatenate "
+            "or np.stack, or write t.data[...] = v before anything is computed from t"
         )
 
     # ---- shapes
@@ -192,7 +208,7 @@ class ArrayInterface:
         return self._record1(_SQUEEZE, axis)
 
     def take(self, indices: Any, axis: int | None = None) -> Self:
-        return self._record1(_TAKE, self._plain_index(indices), axis)
+        return self._record1(_TAKE, bare(indices), axis)
 
     def astype(self, dtype: DTypeLike) -> Self:
         return self._record1(ASTYPE, np.dtype(dtype))
@@ -256,3 +272,38 @@ class ArrayInterface:
     def tolist(self) -> Any:
         """Nested lists of Python numbers."""
         return self._data.tolist()
+
+
+def bare(a: Any) -> Any:
+    """The array of a tensor, also inside lists and tuples; anything else as it is."""
+    if isinstance(a, ArrayInterface):
+        return a._data
+    if isinstance(a, (list, tuple)) and any(isinstance(v, (ArrayInterface, list, tuple)) for v in a):
+        return type(a)([bare(v) for v in a])
+    return a
+
+
+def wants_gradient(values: Sequence[Any]) -> bool:
+    return any(
+        wants_gradient(v) if isinstance(v, (list, tuple)) else isinstance(v, ArrayInterface) and v.node is not None
+        for v in values
+    )
+
+
+def as_array(data: Any, dtype: DTypeLike, copy: bool) -> Any:
+    """The array for a new tensor: Python floats become the default dtype, everything else keeps its own."""
+    if isinstance(data, ArrayInterface):
+        raise TypeError("Tensor(t) of a tensor would cut its graph silently; use t.detach() or t.astype(dtype)")
+    if isinstance(data, (np.ndarray, np.generic)) or hasattr(data, "__array_function__"):
+        array = np.asarray(data) if isinstance(data, np.generic) else data
+        if dtype is not None and array.dtype != dtype:
+            array = array.astype(dtype)
+        elif copy:
+            array = array.copy()
+    else:
+        array = np.asarray(data, dtype)
+        if dtype is None and array.dtype == np.float64:
+            array = array.astype(get_default_dtype())
+    if array.dtype.kind not in "fbiuc":
+        raise TypeError(f"Tensor: expected numbers, got {array.dtype} from {type(data).__name__}")
+    return array

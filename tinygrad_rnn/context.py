@@ -39,7 +39,8 @@ def site(name: str, context: Context) -> str:
     return f"{name} {place}" if place else name
 
 
-current: ContextVar[Context] = ContextVar("tinygrad_rnn_context", default=Context(True, "", None, None))
+_OUTSIDE = Context(True, "", None, None)
+current: ContextVar[Context] = ContextVar("tinygrad_rnn_context", default=_OUTSIDE)
 
 
 class _Changed(ContextDecorator):

@@ -58,7 +58,9 @@ class Node:
     notes: Notes | None
 
     @staticmethod
-    def of(primitive: Primitive | None, parents: tuple[Node | None, ...], args: tuple[Any, ...], context: Context) -> Node:
+    def of(
+        primitive: Primitive | None, parents: tuple[Node | None, ...], args: tuple[Any, ...], context: Context
+    ) -> Node:
         """A new node, its shape and dtype still to be set (faster than an ``__init__``)."""
         node: Node = _new(Node)
         node.order = versions.tick()
@@ -113,6 +115,17 @@ class Node:
 
     def __repr__(self) -> str:
         return f"<Node {self.words()}{f' {self.name!r}' if self.name else ''} {self.shape}>"
+
+
+class HookHandle:
+    """What ``register_hook`` returns; ``remove()`` takes the hook away."""
+
+    def __init__(self, hooks: dict[int, Callable[[Any], Any]], hook: Callable[[Any], Any]) -> None:
+        self._hooks, self._key = hooks, versions.tick()
+        hooks[self._key] = hook
+
+    def remove(self) -> None:
+        self._hooks.pop(self._key, None)
 
 
 class Spread(list[Any]):

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -32,6 +32,18 @@ class Saved:
         self.saved = saved
 
 
+class Gather(NamedTuple):
+    """How the gradients that many calls pass to one argument are computed together.
+
+    A weight that is used at every time step gets a product of matrices from each; one product of all their rows is
+    cheaper than their sum. ``rows(g, *args)`` says how many rows a call brings (0: it must be computed by itself), and
+    ``together(calls)`` returns the sum over calls, pairs ``(g, args)``.
+    """
+
+    rows: Callable[..., int]
+    together: Callable[[list[tuple[Any, tuple[Any, ...]]]], Any]
+
+
 class Primitive:
     """A recordable function with its rules.
 
@@ -40,11 +52,12 @@ class Primitive:
         call: What is run on bare arrays; ``function`` itself, or something equal and faster.
         into: For argument i, ``into[i](buffer, g, *args)`` adds that argument's gradient to a buffer in place, where
             forming it whole would cost as much as the argument itself (slices of a long sequence).
+        gather: For argument i, how the gradients of many calls are computed together.
     """
 
     __slots__ = (
-        "call", "definition", "function", "into", "joint", "keeps", "keywords", "name", "names", "optional", "rest",
-        "rules", "simple",
+        "call", "definition", "function", "gather", "into", "joint", "keeps", "keywords", "name", "names",
+        "optional", "plans", "rest", "rules", "simple",
     )  # fmt: skip
 
     def __init__(self, function: Callable[..., Any], call: Callable[..., Any] | None = None) -> None:
@@ -59,11 +72,17 @@ class Primitive:
         self.joint: Rule | None = None
         self.definition: Rule | None = None
         self.into: dict[int, Rule] = {}
+        self.gather: dict[int, Gather] = {}
         self.keeps: tuple[int, ...] = ()  # for each rule a bit mask: bit 0 is y, bit i + 1 is argument i
         self.names: tuple[str, ...] = ()  # of the positional arguments, as the rules name them
         self.optional: dict[str, Any] = {}  # defaults of those that have one
         self.keywords: frozenset[str] | None = frozenset()  # that the rules accept; None: any
+        self.plans: dict[tuple[Any, ...], tuple[list[tuple[str, Any]], list[str]]] = {}
         self.simple = False  # one rule an argument and nothing else: the walk's short path
+
+    @property
+    def special(self) -> bool:
+        return bool(self.into or self.gather)
 
     @property
     def has_rule(self) -> bool:
@@ -79,6 +98,25 @@ class Primitive:
     def kept(self, i: int) -> int:
         """The bit mask of what the rule of argument ``i`` wants kept; -1 is everything."""
         return self.keeps[i] if i < len(self.keeps) else -1
+
+    def positional(self, args: Sequence[Any], kwargs: dict[str, Any]) -> tuple[Sequence[Any], dict[str, Any]]:
+        """The same call, with what was given by keyword moved to its position as far as it has one."""
+        form = (len(args), *kwargs)
+        plan = self.plans.get(form)
+        if plan is None:
+            plan = self.plans[form] = self._plan(len(args), kwargs)
+        moved, left = plan
+        return [*args, *[kwargs.get(name, default) for name, default in moved]], {k: kwargs[k] for k in left}
+
+    def _plan(self, given: int, kwargs: dict[str, Any]) -> tuple[list[tuple[str, Any]], list[str]]:
+        """The names, with their defaults, that follow ``given`` positional arguments; the keywords that stay."""
+        last = max((i for i, name in enumerate(self.names) if name in kwargs), default=-1)
+        moved: list[tuple[str, Any]] = []
+        for name in self.names[given : last + 1]:
+            if name not in kwargs and name not in self.optional:
+                break
+            moved.append((name, self.optional.get(name)))
+        return moved, [k for k in kwargs if k not in dict(moved)]
 
     def check(self, args: Sequence[Any], kwargs: dict[str, Any] | None, context: Context) -> None:
         """Raise TypeError for a call that is to be recorded, but that the rules could not walk back over."""
@@ -185,6 +223,17 @@ def defvjp(
         entry.keywords = None
 
 
+def _positions(function: Callable[..., Any]) -> int | None:
+    """How many arguments the function takes by position; None: any number, or it does not say."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except ValueError:
+        return None
+    if any(p.kind is p.VAR_POSITIONAL for p in parameters):
+        return None
+    return sum(p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in parameters)
+
+
 def _read_signatures(entry: Primitive) -> None:
     """What the rules' own parameters say: which arguments they want kept, and which keywords they accept."""
     keeps: list[int] = []
@@ -214,6 +263,7 @@ def _read_signatures(entry: Primitive) -> None:
         entry.optional |= {p.name.lstrip("_"): p.default for p in named if p.default is not p.empty}
         keywords |= {p.name for p in parameters if p.kind is p.KEYWORD_ONLY}
     entry.keeps = tuple(keeps)
+    entry.names = entry.names[: _positions(entry.function)]
     entry.keywords = None if anything else frozenset(keywords | set(entry.names))
 
 

@@ -1,12 +1,12 @@
 """The heart: a tensor, and the graph it records.
 
-Calling a NumPy function on a ``Tensor`` runs it on the bare arrays and, if anything that went in needs a gradient, leaves
-a ``Node`` behind: which function, which nodes it came from, and what its derivative will want to see again. ``walk.py``
-goes back over those nodes. A recurrent net needs nothing more: apply a step in a loop, and the recorded graph *is* the
-unrolled network (lecture, section 1, "RNN Diagram").
+Calling a NumPy function on a ``Tensor`` runs it on the bare arrays and, if anything that went in needs a gradient,
+leaves a ``Node`` behind: which function, which nodes it came from, and what its derivative will want to see again.
+``walk.py`` goes back over those nodes. A recurrent net needs nothing more: apply a step in a loop, and the recorded
+graph *is* the unrolled network (lecture, section 1, "RNN Diagram").
 
-A tensor points to its node, a node to the nodes it came from, never to a tensor: no cycles, so a graph is freed the moment
-it is dropped. Leaves have a node too; it keeps their gradient.
+A tensor points to its node, a node to the nodes it came from, never to a tensor: no cycles, so a graph is freed the
+moment it is dropped. Leaves have a node too; it keeps their gradient.
 """
 
 from __future__ import annotations
@@ -19,37 +19,60 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from . import versions
-from .array_interface import ArrayInterface
-from .context import current, get_default_dtype, site
-from .graph import Node, Notes, Spread, check_finite, watch
+from .array_interface import ArrayInterface, as_array, bare, wants_gradient
+from .context import current, site
+from .graph import HookHandle, Node, Notes, Spread, check_finite, watch
 from .primitives import CONSTANT, TABLE, WRITING, Primitive, Saved, no_rule, primitive_of
 from .walk import ITEM, walk
 
 ndarray = np.ndarray
 _new = object.__new__
 _FLOAT32, _FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
+_SCALARS = (np.generic, int, float)
+_CONSTANTS = {int, bool, float, str, type(None)}
 
 
 # ------------------------------------------------------------------------------------------------- recording
 
 
-def _tensor(node: Node | None, y: Any) -> Tensor:
-    """The tensor of a result, whose node takes its shape and dtype: only floats stay recorded."""
-    if y.__class__ is not ndarray and isinstance(y, np.generic):
+def lift(node: Node | None, a: Any) -> Tensor:
+    """The tensor of an array and of a node that is complete, or of an array alone."""
+    t: Tensor = _new(Tensor)
+    t._data = a if isinstance(a, ndarray) or not isinstance(a, _SCALARS) else np.asarray(a)
+    t.node = node
+    return t
+
+
+def _tensor(node: Node, y: Any) -> Tensor:
+    """The tensor of a fresh result, whose node takes its shape and dtype."""
+    if y.__class__ is not ndarray and isinstance(y, _SCALARS):
         y = np.asarray(y)
     t: Tensor = _new(Tensor)
     t._data = y
     t.node = node
-    if node is not None:
-        node.shape = y.shape
-        dtype = node.dtype = y.dtype
-        if dtype is not _FLOAT32 and dtype is not _FLOAT64 and dtype.kind != "f":
-            if dtype.kind not in "biu":
-                raise TypeError(f"{node.words()}: only real floats have gradients, the result is {dtype}")
-            t.node = None
-        elif node.context.anomaly is not None:
-            watch(node, y)
+    node.shape = y.shape
+    dtype = node.dtype = y.dtype
+    if (dtype is _FLOAT32 or dtype is _FLOAT64) and node.context.anomaly is None:
+        return t
+    if dtype.kind == "f":
+        watch(node, y)
+    elif dtype.kind in "biu":
+        t.node = None
+    else:
+        raise TypeError(f"{node.words()}: only real floats have gradients, the result is {dtype}")
     return t
+
+
+def _tensors(node: Node, results: Any) -> Any:
+    """The tensors of several fresh results, each with a node that picks it out of theirs."""
+    parents, context = (node,), node.context
+    tensors, node.shape = [], []
+    for i, part in enumerate(results):
+        item = Node.of(ITEM, parents, (i,), context)
+        tensors.append(_tensor(item, part))
+        node.shape.append(item.shape)
+    node.dtype = tensors[0]._data.dtype if tensors else _FLOAT32
+    return tensors if results.__class__ is list else type(results)(tensors)
 
 
 def record1(x: Tensor, primitive: Primitive, *rest: Any) -> Any:
@@ -63,21 +86,26 @@ def record1(x: Tensor, primitive: Primitive, *rest: Any) -> Any:
         y = primitive.call(data, *rest)
     except (TypeError, ValueError, IndexError) as error:
         raise primitive.explained(error, (data,), context) from error
+    if len(rest) >= len(primitive.names):
+        primitive.check((x, *rest), None, context)
     mask = primitive.keeps[0]
-    node = Node.of(primitive, (parent,), (data if mask & 2 else parent, *rest), context)
+    parents = (parent,) + (None,) * len(rest) if rest else (parent,)
+    node = Node.of(primitive, parents, (data if mask & 2 else parent, *rest), context)
     if mask & 1:
         node.y = y
-    return _tensor(node, y)
+    return _tensors(node, y) if y.__class__ is list or y.__class__ is tuple else _tensor(node, y)
 
 
 def record2(primitive: Primitive, a: Any, b: Any) -> Any:
     """Call a primitive of two arguments, at least one of them a tensor: the short path of operators."""
-    p = q = None
-    x, z = a, b
     if isinstance(a, Tensor):
         x, p = a._data, a.node
+    else:
+        x, p = a, None
     if isinstance(b, Tensor):
         z, q = b._data, b.node
+    else:
+        z, q = b, None
     context = current.get()
     if (p is None and q is None) or not context.recording or not primitive.simple:
         return record(primitive, (a, b))
@@ -105,7 +133,11 @@ def record(primitive: Primitive, args: Sequence[Any], kwargs: dict[str, Any] | N
     """
     context = current.get()
     if kwargs:
-        args, kwargs = _bound(primitive, args, kwargs)
+        args, kwargs = primitive.positional(args, kwargs)
+        tensors = [k for k, v in kwargs.items() if bare(v) is not v]
+        if tensors:
+            words = site(primitive.name, context)
+            raise TypeError(f"{words}: cannot take a tensor as keyword {tensors[0]!r}; pass it by position")
     values: list[Any] = []  # what the function is called with
     nodes: list[Any] = []  # the same places: the node of each tensor
     parents: list[Node | None] = []  # the same, flat
@@ -136,18 +168,20 @@ def record(primitive: Primitive, args: Sequence[Any], kwargs: dict[str, Any] | N
         if context.anomaly is not None and isinstance(y, (ndarray, np.generic)):
             check_finite(y, site(primitive.name, context), "result")
         return plain(y)
-    kept = tuple(value if mask >> i & 2 else nodes[i] for i, value in enumerate(values))
-    node = Node.of(primitive, tuple(parents), kept, context)
+    kept = [value if mask >> i & 2 else nodes[i] for i, value in enumerate(values)]
+    single = True
+    for i, part in enumerate(nodes):
+        if isinstance(part, Spread):
+            single = False
+            if not mask >> i & 2:
+                kept[i] = Spread(v if n is None else n for v, n in zip(values[i], part, strict=True))
+    node = Node.of(primitive, tuple(parents), tuple(kept), context)
     if y.__class__ is Saved:
         node.y, y = y, y.y
     elif mask & 1:
         node.y = y
-    single = len(parents) == len(values) and not any(isinstance(n, Spread) for n in nodes)
     node.kwargs = kwargs or (None if single else {})
-    if not isinstance(y, (list, tuple)):
-        return _tensor(node, y)
-    node.shape, node.dtype, node.kwargs = [part.shape for part in y], y[0].dtype, kwargs or {}
-    return type(y)([_tensor(Node.of(ITEM, (node,), (i,), context), part) for i, part in enumerate(y)])
+    return _tensors(node, y) if isinstance(y, (list, tuple)) else _tensor(node, y)
 
 
 def plain(y: Any) -> Any:
@@ -155,37 +189,11 @@ def plain(y: Any) -> Any:
     if y.__class__ is Saved:
         y = y.y
     if isinstance(y, (ndarray, np.generic)) or hasattr(y, "__array_function__"):
-        return _tensor(None, y)
+        return lift(None, y)
     if isinstance(y, (list, tuple)) and any(isinstance(part, ndarray) for part in y):
         parts = [plain(part) for part in y]
         return type(y)(*parts) if hasattr(y, "_fields") else type(y)(parts)
     return y
-
-
-def _bare(a: Any) -> Any:
-    """The array of a tensor, also inside lists and tuples; anything else as it is."""
-    if isinstance(a, Tensor):
-        return a._data
-    if isinstance(a, (list, tuple)) and any(isinstance(v, (Tensor, list, tuple)) for v in a):
-        return type(a)([_bare(v) for v in a])
-    return a
-
-
-def _bound(
-    primitive: Primitive, args: Sequence[Any], kwargs: dict[str, Any]
-) -> tuple[Sequence[Any], dict[str, Any] | None]:
-    """Move tensors given by keyword to their position, where they are seen."""
-    tensors = {k for k, v in kwargs.items() if _bare(v) is not v}
-    bound, left = list(args), dict(kwargs)
-    for name in primitive.names[len(args) :]:
-        if not tensors or (name not in left and name not in primitive.optional):
-            break
-        bound.append(left.pop(name, primitive.optional.get(name)))
-        tensors.discard(name)
-    if tensors:
-        words = site(primitive.name, current.get())
-        raise TypeError(f"{words}: cannot take a tensor as keyword {min(tensors)!r}; pass it by position")
-    return bound, left or None
 
 
 def primitive(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -212,11 +220,10 @@ def primitive(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
-        if any(isinstance(a, Tensor) for a in args):
-            if len(args) == 1 and not kwargs:
-                return record1(args[0], entry)
-            return record(entry, args, kwargs)
-        if any(_bare(a) is not a for a in (*args, *kwargs.values())):
+        lone = args[0] if len(args) == 1 and not kwargs else None
+        if isinstance(lone, Tensor):
+            return record1(lone, entry)
+        if lone.__class__ is not ndarray and any(bare(a) is not a for a in (*args, *kwargs.values())):
             return record(entry, args, kwargs)
         y = function(*args, **kwargs)
         return y.y if y.__class__ is Saved else y
@@ -233,23 +240,6 @@ def _leaf(data: Any, name: str | None) -> Node:
     node = Node.of(None, (), (), current.get())
     node.shape, node.dtype, node.notes = data.shape, data.dtype, Notes(name)
     return node
-
-
-def _as_data(data: Any, dtype: DTypeLike, copy: bool) -> Any:
-    """The array for a new tensor: Python floats become the default dtype, everything else keeps its own."""
-    if isinstance(data, Tensor):
-        raise TypeError("Tensor(t) of a tensor would cut its graph silently; use t.detach() or t.astype(dtype)")
-    if isinstance(data, (ndarray, np.generic)) or hasattr(data, "__array_function__"):
-        array = data if isinstance(data, np.generic) is False else np.asarray(data)
-        array = array if dtype is None else array.astype(dtype, copy=False)
-        array = array.copy() if copy and (array is data or np.may_share_memory(array, data)) else array
-    else:
-        array = np.asarray(data, dtype)
-        if dtype is None and array.dtype == _FLOAT64:
-            array = array.astype(get_default_dtype())
-    if array.dtype.kind not in "fbiuc":
-        raise TypeError(f"Tensor: expected numbers, got {array.dtype} from {type(data).__name__}")
-    return array
 
 
 class Tensor(ArrayInterface):
@@ -289,7 +279,7 @@ class Tensor(ArrayInterface):
         name: str | None = None,
         copy: bool = True,
     ) -> None:
-        self._data = _as_data(data, dtype, copy)
+        self._data = as_array(data, dtype, copy)
         self._name = name
         self.node = None
         self.requires_grad = requires_grad
@@ -303,10 +293,12 @@ class Tensor(ArrayInterface):
 
     @data.setter
     def data(self, value: Any) -> None:
-        array = value if isinstance(value, ndarray) else _as_data(value, None, False)
+        array = value if isinstance(value, ndarray) else as_array(value, None, False)
         if self.node is not None and array is not self._data:
             if array.shape != self.shape or array.dtype.kind != "f":
-                raise ValueError(f"{self._words()}.data: expected floats of shape {self.shape}, got {array.dtype} {array.shape}")
+                raise ValueError(
+                    f"{self._words()}.data: expected floats of shape {self.shape}, got {array.dtype} {array.shape}"
+                )
             if self.is_leaf:
                 self.node.dtype = array.dtype
         versions.stamp(self._data)
@@ -379,7 +371,7 @@ class Tensor(ArrayInterface):
 
     def detach(self) -> Tensor:
         """The same array, outside the graph. Memory is shared, and so are the marks of writes into it."""
-        return _tensor(None, self._data)
+        return lift(None, self._data)
 
     def numpy(self) -> Any:
         """The array itself (shared memory), with or without a graph."""
@@ -387,9 +379,7 @@ class Tensor(ArrayInterface):
 
     # ---- derivatives
 
-    def backward(
-        self, gradient: Any = None, *, retain_graph: bool | None = None, create_graph: bool = False
-    ) -> None:
+    def backward(self, gradient: Any = None, *, retain_graph: bool | None = None, create_graph: bool = False) -> None:
         """Add to each leaf's ``grad`` the gradient of this tensor: dL/dx = sum over paths of products of Jacobians.
 
         Args:
@@ -410,11 +400,11 @@ class Tensor(ArrayInterface):
         """
         start = seed(self, gradient, create_graph)
         retain = create_graph if retain_graph is None else retain_graph
-        arrived = walk([start], _lifted, retain_graph=retain, create_graph=create_graph)
+        arrived = walk([start], lift, retain_graph=retain, create_graph=create_graph)
         for node, g in arrived.items():  # only now: an error on the way leaves every gradient as it was
-            new = g if isinstance(g, Tensor) else _tensor(None, g)
+            new = lift(None, g) if g.__class__ is ndarray else g
             old = node.grad
-            node.note().grad = new if old is None else old + new if create_graph else (old.detach() + new)
+            node.note().grad = new if old is None else old + new if create_graph else old.detach() + new
 
     def retain_grad(self) -> None:
         """Keep the gradient of this computed tensor too, in ``grad``."""
@@ -439,8 +429,8 @@ class Tensor(ArrayInterface):
         def run(g: Any) -> Any:
             if isinstance(g, Tensor):
                 return hook(g)
-            answer = hook(_tensor(None, g))
-            return None if answer is None else _bare(answer)
+            answer = hook(lift(None, g))
+            return None if answer is None else bare(answer)
 
         return HookHandle(self.node.note().hooks, run)
 
@@ -448,10 +438,9 @@ class Tensor(ArrayInterface):
 
     _record1 = record1
     _record2 = staticmethod(record2)
-    _plain_index = staticmethod(_bare)
 
     def _constant(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        return plain(function(self._data, *_bare(args), **kwargs))
+        return plain(function(self._data, *bare(args), **kwargs))
 
     def _update(self, entry: Primitive, other: Any) -> Tensor:
         """``t += other``: a write in place where nothing is to be recorded, otherwise a new tensor of the same name."""
@@ -463,7 +452,7 @@ class Tensor(ArrayInterface):
             )
         if recording and (self.node is not None or (isinstance(other, Tensor) and other.node is not None)):
             return record2(entry, self, other)  # type: ignore[no-any-return]
-        entry.function(self._data, _bare(other), out=self._data)
+        entry.function(self._data, bare(other), out=self._data)
         versions.stamp(self._data)
         return self
 
@@ -483,7 +472,9 @@ class Tensor(ArrayInterface):
         elif method == "accumulate" and ufunc is np.add:
             function, kwargs = np.cumsum, {"axis": 0, **kwargs}
         else:
-            raise TypeError(f"np.{ufunc.__name__}.{method} is not defined on tensors; use t.detach() or another function")
+            raise TypeError(
+                f"np.{ufunc.__name__}.{method} is not defined on tensors; use t.detach() or another function"
+            )
         return _dispatch(function, args, kwargs)
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
@@ -498,17 +489,6 @@ class Tensor(ArrayInterface):
         return np.array(self._data, dtype, copy=copy)
 
     # ---- Python's protocols
-
-    def __repr__(self) -> str:
-        body = np.array2string(self._data, separator=", ", prefix="Tensor(")
-        words = [] if self._data.dtype in (get_default_dtype(), np.bool_, np.int64) else [f"dtype={self._data.dtype}"]
-        if self.node is not None:
-            entry = self.node.primitive
-            words.append("requires_grad=True" if entry is None else f"node={entry.name}")
-        return f"Tensor({', '.join([body, *words])})"
-
-    def __format__(self, spec: str) -> str:
-        return format(self._data.item(), spec) if self._data.ndim == 0 else format(str(self), spec)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
         if not self.is_leaf:
@@ -525,17 +505,6 @@ class Tensor(ArrayInterface):
         return _rebuild, (type(self), self._data, self.requires_grad, self.name)
 
 
-class HookHandle:
-    """What ``register_hook`` returns; ``remove()`` takes the hook away."""
-
-    def __init__(self, hooks: dict[int, Callable[[Any], Any]], hook: Callable[[Any], Any]) -> None:
-        self._hooks, self._key = hooks, versions.tick()
-        hooks[self._key] = hook
-
-    def remove(self) -> None:
-        self._hooks.pop(self._key, None)
-
-
 def _rebuild(kind: type[Tensor], data: Any, requires_grad: bool, name: str | None) -> Tensor:
     t = _new(kind)
     t._data, t._name, t.node = data, name, None
@@ -543,23 +512,20 @@ def _rebuild(kind: type[Tensor], data: Any, requires_grad: bool, name: str | Non
     return t  # type: ignore[no-any-return]
 
 
-def _lifted(node: Node | None, a: Any) -> Tensor:
-    """The tensor of a node that is there already."""
-    t: Tensor = _new(Tensor)
-    t._data, t.node = a if isinstance(a, ndarray) else np.asarray(a), node
-    return t
-
-
 def seed(output: Tensor, gradient: Any, create_graph: bool) -> tuple[Node, Any]:
     """What a walk from ``output`` starts with: its node, and a gradient checked against it."""
     node = output.node
     if node is None:
-        raise RuntimeError(f"{output._words()} does not require a gradient: nothing it came from does, or no_grad was on")
+        raise RuntimeError(
+            f"{output._words()} does not require a gradient: nothing it came from does, or no_grad was on"
+        )
     if gradient is None:
         if output.size != 1:
-            raise RuntimeError(f"{node.words()}: only a scalar has a gradient by itself, got shape {output.shape}; pass one")
+            raise RuntimeError(
+                f"{node.words()}: only a scalar has a gradient by itself, got shape {output.shape}; pass one"
+            )
         gradient = np.ones(output.shape, output.dtype)
-    g = gradient if isinstance(gradient, Tensor) else _tensor(None, np.asarray(gradient))
+    g = gradient if isinstance(gradient, Tensor) else lift(None, np.asarray(gradient))
     if g.shape != output.shape:
         raise ValueError(f"{node.words()}: expected a gradient of shape {output.shape}, got {g.shape}")
     if g.dtype.kind not in "fbiu":
@@ -573,16 +539,20 @@ def _dispatch(function: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any
     """NumPy called ``function`` with a tensor somewhere: record it, run it, or say why not."""
     entry = TABLE.get(function)
     if kwargs.get("out") is not None or function in WRITING:
-        raise TypeError(f"np.{function.__name__} would write into an array, which a graph cannot record; use its result")
+        raise TypeError(
+            f"np.{function.__name__} would write into an array, which a graph cannot record; use its result"
+        )
     if entry is not None and entry.has_rule:
+        if kwargs:
+            args, kwargs = entry.positional(args, kwargs)
+        x, *rest = args
+        for a in rest:
+            if a.__class__ not in _CONSTANTS:
+                break
+        else:
+            if not kwargs and isinstance(x, Tensor):
+                return record1(x, entry, *rest)
         return record(entry, args, kwargs)
-    if function not in CONSTANT and current.get().recording and _wants_gradient([*args, *kwargs.values()]):
+    if function not in CONSTANT and current.get().recording and wants_gradient([*args, *kwargs.values()]):
         raise TypeError(no_rule(function, current.get()))
-    return plain(function(*_bare(list(args)), **{k: _bare(v) for k, v in kwargs.items()}))
-
-
-def _wants_gradient(values: Sequence[Any]) -> bool:
-    return any(
-        _wants_gradient(v) if isinstance(v, (list, tuple)) else isinstance(v, Tensor) and v.node is not None
-        for v in values
-    )
+    return plain(function(*bare(list(args)), **{k: bare(v) for k, v in kwargs.items()}))

@@ -2,8 +2,8 @@
 
 A graph saves arrays; if one of them is written into before the walk, the derivative would be silently wrong. So every
 write through the library stamps the storage (the array at the bottom of a chain of views), and the walk compares stamps
-with the number of the node that saved it. Nothing is paid in the forward pass, and nothing in the walk either as long as
-no write came after the graph was made.
+with the number of the node that saved it. Nothing is paid in the forward pass, and nothing in the walk either as long
+as no write came after the graph was made.
 """
 
 from __future__ import annotations

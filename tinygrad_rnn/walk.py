@@ -4,8 +4,8 @@ Visits nodes newest first, hands each the gradient of its result, and passes the
 (Griewank and Walther, *Evaluating Derivatives*, 2nd ed., ch. 3). Over a graph that a loop has unrolled, this is
 backpropagation through time (lecture, section 3, "Backprop Through Time").
 
-For a first derivative everything here is a bare array. Under ``create_graph`` the same rules run on tensors, made from what
-the nodes have saved by the function ``lift``; that is all this room knows of tensors.
+For a first derivative everything here is a bare array. Under ``create_graph`` the same rules run on tensors, made from
+what the nodes have saved by the function ``lift``; that is all this room knows of tensors.
 """
 
 from __future__ import annotations
@@ -18,11 +18,12 @@ import numpy as np
 from . import versions
 from .context import Context, current
 from .graph import Node, Notes, Spread, check_finite, check_unwritten, leading_to, newest_first
-from .primitives import Saved, defvjp, primitive_of
+from .primitives import Gather, Saved, defvjp, primitive_of
 
 Lift: TypeAlias = Callable[[Node | None, Any], Any]
 Observer: TypeAlias = Callable[[Node, int, Any], None]
 ndarray = np.ndarray
+_GATHERED_ROWS = 1024  # enough for a product to run at full speed, few enough to hold little memory back
 
 
 def _item(results: Sequence[Any], i: int) -> Any:
@@ -50,8 +51,8 @@ def walk(
 ) -> dict[Node, Any]:
     """Walk back from ``outputs`` and return the gradients that arrive, by node.
 
-    Iterative, and newest node first, so that a node's gradient is complete when it is visited: the deepest graph needs no
-    recursion. Gradients are summed in place only into arrays made here.
+    Iterative, and newest node first, so that a node's gradient is complete when it is visited: the deepest graph needs
+    no recursion. Gradients are summed in place only into arrays made here.
 
     Args:
         outputs: Pairs of a node and the gradient it starts with (an array; a tensor under ``create_graph``).
@@ -75,7 +76,9 @@ def walk(
     context = current.get()
     grads: dict[int, Any] = {}  # by order: what has come together so far
     owned: set[int] = set()  # those that are arrays made here, with no one else looking
+    pending: dict[int, tuple[Gather, list[tuple[Any, tuple[Any, ...]]]]] = {}  # by order: put aside for later
     arrived: dict[Node, Any] = {}
+    slow = context.anomaly is not None or observe is not None
 
     def add(node: Node, d: Any) -> None:
         order = node.order
@@ -97,10 +100,28 @@ def walk(
             owned.add(order)
         return old
 
+    def wait(node: Node, gather: Gather, rows: int, g: Any, args: tuple[Any, ...]) -> None:
+        """Put a contribution aside, to be computed together with others of the same argument."""
+        waiting = pending.get(node.order)
+        if waiting is None:
+            waiting = pending[node.order] = (gather, [])
+        elif waiting[0] is not gather:
+            add_waiting(node)
+            waiting = pending[node.order] = (gather, [])
+        waiting[1].append((g, args))
+        if rows * len(waiting[1]) >= _GATHERED_ROWS:
+            add_waiting(node)
+
+    def add_waiting(node: Node) -> None:
+        gather, calls = pending.pop(node.order)
+        d = gather.together(calls)
+        if d.shape != node.shape or d.dtype is not node.dtype:
+            d = _fitted(d, node, node, 0)
+        add(node, d)
+
     def settle(node: Node, i: int, parent: Node, d: Any) -> None:
         """Check one answer of a rule, show it to the observer, and add it to what its argument has."""
-        if d.__class__ is not ndarray or d.shape != parent.shape or d.dtype is not parent.dtype:
-            d = _fitted(d, parent, node, i)
+        d = _fitted(d, parent, node, i)
         if context.anomaly is not None:
             check_finite(d.numpy() if create_graph else d, node.words(), f"gradient of argument {i}")
         if observe is not None:
@@ -113,6 +134,8 @@ def walk(
     try:
         for node in nodes:
             order, notes, primitive = node.order, node.notes, node.primitive
+            if order in pending:
+                add_waiting(node)
             g = grads.pop(order, None)
             if g is None:
                 continue
@@ -135,17 +158,37 @@ def walk(
                 (parent,) = node.parents
                 assert parent is not None
                 grads.setdefault(parent.order, [None] * len(parent.shape))[args[0]] = g
-            elif node.kwargs is None and primitive.simple and not create_graph:
-                y, rules, into = node.y, primitive.rules, primitive.into
+                continue
+            if g.__class__ is list:
+                g = _filled(g, node)
+            if node.kwargs is None and primitive.simple and not create_graph:
+                y, rules = node.y, primitive.rules
+                special = primitive.special and not slow
                 i = -1
                 for parent in node.parents:
                     i += 1
                     if parent is None or (live is not None and parent.order not in live):
                         continue
-                    if i in into and observe is None:
-                        into[i](buffer(parent), g, *args)
+                    if special and i in primitive.into:
+                        primitive.into[i](buffer(parent), g, *args)
+                        continue
+                    if special and i in primitive.gather and (rows := primitive.gather[i].rows(g, *args)):
+                        wait(parent, primitive.gather[i], rows, g, args)
+                        continue
+                    d = rules[i](g, y, *args)  # type: ignore[misc]
+                    if slow or d.__class__ is not ndarray or d.shape != parent.shape or d.dtype is not parent.dtype:
+                        settle(node, i, parent, d)
+                        continue
+                    key = parent.order  # the same as add(), without the call
+                    old = grads.get(key)
+                    if old is None:
+                        grads[key] = d
+                    elif key in owned:
+                        old += d
                     else:
-                        settle(node, i, parent, rules[i](g, y, *args))  # type: ignore[misc]
+                        total = grads[key] = old + d
+                        if total.__class__ is ndarray:
+                            owned.add(key)
             else:
                 if create_graph:
                     current.set(Context(True, node.context.path, node.context.step, context.anomaly))
@@ -173,25 +216,30 @@ def _hooked(node: Node, notes: Notes, g: Any) -> Any:
     return g
 
 
+def _filled(parts: list[Any], node: Node) -> list[Any]:
+    """The gradients of several results, with zeros for those that were never used."""
+    return [np.zeros(s, node.dtype) if part is None else part for part, s in zip(parts, node.shape, strict=True)]
+
+
 def _answers(node: Node, g: Any, needed: Sequence[bool], lift: Lift, create_graph: bool) -> list[Any]:
     """The gradients of all arguments of a node, flat: the long path, for every form a rule can have."""
     primitive, saved, y = node.primitive, None, node.y
-    assert primitive is not None and node.args is not None
+    assert primitive is not None
+    assert node.args is not None
     if y.__class__ is Saved:
         y, saved = y.y, y.saved
-    if g.__class__ is list:  # several results, some of them perhaps never used
-        zeros = [np.zeros(shape, node.dtype) for shape in node.shape]
-        g = [zero if part is None else part for zero, part in zip(zeros, g, strict=True)]
     if primitive.definition is not None and (create_graph or not (primitive.rules or primitive.joint)):
         return _through_definition(node, g, needed, lift, create_graph)
     if create_graph and primitive.joint is not None:
-        raise RuntimeError(f"{node.words()}: its joint rule gives first derivatives only; register definition= for more")
+        raise RuntimeError(
+            f"{node.words()}: its joint rule gives first derivatives only; register definition= for more"
+        )
     asked = _grouped(node.args, needed)
     args: Sequence[Any] = node.args
     if create_graph:
         tensors = [a if p is None or isinstance(a, Node) else lift(p, a) for a, p in _flat(node)]
         args = _grouped(node.args, tensors)
-        y = lift(node, y) if isinstance(y, ndarray) else y
+        y = lift(node, y) if isinstance(y, (ndarray, np.generic)) else y
     kwargs = node.kwargs or {}
     if primitive.joint is not None:
         answers = list(primitive.joint(tuple(asked), g, y, saved, *args, **kwargs))
@@ -223,7 +271,8 @@ def _grouped(args: Sequence[Any], values: Sequence[Any]) -> list[Any]:
 
 def _through_definition(node: Node, g: Any, needed: Sequence[bool], lift: Lift, create_graph: bool) -> list[Any]:
     """Run the function's definition in recorded operations, and walk back over those instead."""
-    assert node.primitive is not None and node.primitive.definition is not None and node.args is not None
+    assert node.primitive is not None
+    assert node.primitive.definition is not None
     anomaly = current.get().anomaly
     aliases: list[Node | None] = []
     values: list[Any] = []
@@ -247,14 +296,16 @@ def _through_definition(node: Node, g: Any, needed: Sequence[bool], lift: Lift, 
 
 
 def _fitted(d: Any, parent: Node, node: Node, i: int) -> Any:
-    """A rule's answer in its argument's shape and dtype: sums over what broadcasting repeated, repeats what was summed."""
+    """A rule's answer in its argument's shape and dtype: sums what broadcasting repeated, repeats what was summed."""
     if d is None:
         raise RuntimeError(f"{node.words()}: its rule returned None for argument {i}, which needs a gradient")
     if not hasattr(d, "shape") or d.shape == () == parent.shape:
         d = d if hasattr(d, "node") else np.asarray(d, parent.dtype)
     shape, given = parent.shape, d.shape
     if given != shape:
-        extra = max(len(given) - len(shape), 0)
+        if given[1:] == shape and d.__class__ is ndarray:
+            d = np.add.reduce(d)  # a bias: the most common case
+        extra = max(d.ndim - len(shape), 0)
         if extra:
             d = np.add.reduce(d, axis=tuple(range(extra)))
         repeated = tuple(k for k in range(-d.ndim, 0) if shape[k] == 1 and d.shape[k] != 1)

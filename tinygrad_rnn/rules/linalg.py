@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..primitives import defvjp, primitive_of
+from ..primitives import Gather, defvjp, primitive_of
 
 
 def _product(a: Any, b: Any) -> Any:
@@ -34,6 +34,8 @@ def _column(g: Any) -> Any:
 
 
 def _matmul_a(g: Any, _y: Any, _a: Any, b: Any) -> Any:
+    if g.ndim == 2 and b.ndim == 2:
+        return _product(g, b.T)
     if b.ndim == 1:
         return (g if _a.ndim == 1 else _column(g)) * b
     if _a.ndim == 1:
@@ -51,7 +53,20 @@ def _matmul_b(g: Any, _y: Any, a: Any, _b: Any) -> Any:
     return _product(a.swapaxes(-1, -2), g)
 
 
+def _weight_rows(g: Any, a: Any, _b: Any) -> int:
+    return len(g) if a.ndim == 2 and g.ndim == 2 else 0
+
+
+def _weight_gradient(calls: list[tuple[Any, tuple[Any, ...]]]) -> Any:
+    """The sum of A^T G over calls, as one product."""
+    if len(calls) == 1:
+        g, (a, _) = calls[0]
+        return a.T.dot(g)
+    return np.concatenate([a for _, (a, _) in calls]).T.dot(np.concatenate([g for g, _ in calls]))
+
+
 defvjp(np.matmul, _matmul_a, _matmul_b)
+primitive_of(np.matmul).gather[1] = Gather(_weight_rows, _weight_gradient)
 primitive_of(np.matmul, _product)
 
 
@@ -65,7 +80,9 @@ def _dot_a(g: Any, _y: Any, _a: Any, b: Any) -> Any:
     if _a.ndim == 0 or b.ndim == 0:
         return g * b
     order, _ = _dot_parts(b)
-    flat = np.reshape(np.transpose(b, order), (b.shape[order[0]], -1) if b.size else (b.shape[order[0]], _rest(b, order)))
+    flat = np.reshape(
+        np.transpose(b, order), (b.shape[order[0]], -1) if b.size else (b.shape[order[0]], _rest(b, order))
+    )
     return np.reshape(np.matmul(np.reshape(g, (_lead(_a), flat.shape[1])), np.transpose(flat)), _a.shape)
 
 
@@ -100,7 +117,9 @@ def _letters(subscripts: Any, operands: Sequence[Any]) -> tuple[list[str], str]:
         once = sorted(c for c in set(left) - set(",.") if left.count(c) == 1)
         right = ("..." if "..." in left else "") + "".join(once)
     free = [c for c in string.ascii_letters if c not in text]
-    widths = [np.ndim(o) - len(t.replace("...", "")) if "..." in t else 0 for t, o in zip(inputs, operands, strict=True)]
+    widths = [
+        np.ndim(o) - len(t.replace("...", "")) if "..." in t else 0 for t, o in zip(inputs, operands, strict=True)
+    ]
     batch = "".join(free[: max(widths, default=0)])
     written = [t.replace("...", batch[len(batch) - w :]) for t, w in zip(inputs, widths, strict=True)]
     return written, right.replace("...", batch)

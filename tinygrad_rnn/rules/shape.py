@@ -4,7 +4,10 @@ Slices of one long sequence would each need a gradient as long as the sequence; 
 gradient in place (``into``) on a first walk, and is a ``scatter`` on a recorded one.
 """
 
+import math
 from collections.abc import Sequence
+from itertools import accumulate
+from types import EllipsisType, NoneType
 from typing import Any
 
 import numpy as np
@@ -13,14 +16,16 @@ from ..array_interface import GETITEM, getitem
 from ..primitives import defvjp, primitive_of
 from ..tensor import primitive
 
+_UNREPEATED = (int, np.integer, slice, EllipsisType, NoneType)  # what picks no entry twice, and neither does a mask
+
 
 def _add_at(buffer: Any, index: Any, g: Any) -> None:
     """``buffer[index] += g``, where repeated indices all count."""
-    parts = index if isinstance(index, tuple) else (index,)
-    if any(isinstance(part, (list, np.ndarray)) and np.asarray(part).dtype.kind != "b" for part in parts):
-        np.add.at(buffer, index, g)
-    else:
-        buffer[index] += g
+    for part in index if isinstance(index, tuple) else (index,):
+        if not isinstance(part, _UNREPEATED) and np.asarray(part).dtype.kind != "b":
+            np.add.at(buffer, index, g)
+            return
+    buffer[index] += g
 
 
 @primitive
@@ -43,39 +48,52 @@ def _take(g: Any, _y: Any, _a: Any, indices: Any, axis: int | None = None) -> An
 
 
 def _inverse(axes: Sequence[int] | None, ndim: int) -> list[int] | None:
-    return None if axes is None else sorted(range(ndim), key=lambda k: [a % ndim for a in axes].index(k))
+    return None if axes is None else sorted(range(ndim), key=[axis % ndim for axis in axes].__getitem__)
 
 
-def split(a: Any, sections: Any, axis: int = 0) -> list[Any]:
+def split(a: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
     """np.split for arrays, without its layers of Python: views along ``axis``."""
-    n = a.shape[axis]
-    if isinstance(sections, int):
+    n, sections = a.shape[axis], indices_or_sections
+    if isinstance(sections, (int, np.integer)):
         if sections < 1 or n % sections:
             raise ValueError(f"cannot split an axis of length {n} into {sections} equal parts")
         stops = range(0, n + 1, n // sections) if n else [0] * (sections + 1)
     else:
         stops = [0, *sections, n]
+    if axis in (-1, a.ndim - 1):
+        return [a[..., i:j] for i, j in zip(stops, stops[1:], strict=False)]
     lead = (slice(None),) * (axis % a.ndim)
     return [a[(*lead, slice(i, j))] for i, j in zip(stops, stops[1:], strict=False)]
 
 
-def _concatenate(g: Any, _y: Any, _arrays: Any, axis: int | None = 0) -> list[Any]:
+def _reshape(g: Any, _y: Any, _a: Any, _shape: Any, order: str = "C") -> Any:
+    if order == "A":
+        raise ValueError("reshape: order='A' depends on the memory layout, which has no derivative rule; give 'C' or 'F'")
+    return np.reshape(g, _a.shape, order=order)
+
+
+def _shapes(arrays: Any) -> list[tuple[int, ...]]:
+    """The shapes of the arrays in a sequence; one array may stand for the sequence of its parts."""
+    return [np.shape(a) for a in arrays] if isinstance(arrays, list) else [arrays.shape[1:]] * arrays.shape[0]
+
+
+def _concatenate(g: Any, _y: Any, _arrays: Any, axis: int | None = 0) -> Any:
+    shapes = _shapes(_arrays)
+    sizes = [math.prod(shape) if axis is None else shape[axis] for shape in shapes]
+    parts = np.split(g, list(accumulate(sizes[:-1])), axis=axis or 0)
     if axis is None:
-        sizes = [a.size for a in _arrays]
-    else:
-        sizes = [a.shape[axis] for a in _arrays]
-    stops = [sum(sizes[: i + 1]) for i in range(len(sizes) - 1)]
-    parts = np.split(g, stops, axis=axis or 0)
-    return parts if axis is not None else [np.reshape(p, a.shape) for p, a in zip(parts, _arrays, strict=True)]
+        parts = [np.reshape(part, shape) for part, shape in zip(parts, shapes, strict=True)]
+    return parts if isinstance(_arrays, list) else np.stack(parts)
 
 
-def _stack(g: Any, _y: Any, _arrays: Any, axis: int = 0) -> list[Any]:
+def _stack(g: Any, _y: Any, _arrays: Any, axis: int = 0) -> Any:
     lead = (slice(None),) * (axis % g.ndim)
-    return [g[(*lead, i)] for i in range(len(_arrays))]
+    parts = [g[(*lead, i)] for i in range(g.shape[axis])]
+    return parts if isinstance(_arrays, list) else np.stack(parts)
 
 
 defvjp(np.take, _take, None)
-defvjp(np.reshape, lambda g, _y, _a, _shape, order="C": np.reshape(g, _a.shape, order=order))
+defvjp(np.reshape, _reshape)
 defvjp(np.transpose, lambda g, _y, _a, axes=None: np.transpose(g, _inverse(axes, g.ndim)))
 defvjp(np.swapaxes, lambda g, _y, _a, axis1, axis2: np.swapaxes(g, axis1, axis2))
 defvjp(np.expand_dims, lambda g, _y, _a, _axis: np.reshape(g, _a.shape))
@@ -84,6 +102,6 @@ defvjp(np.broadcast_to, lambda g, _y, _array, _shape: g)
 defvjp(np.full_like, None, lambda g, _y, _a, _fill_value: g)
 defvjp(np.concatenate, _concatenate)
 defvjp(np.stack, _stack)
-defvjp(np.split, lambda g, _y, _ary, _sections, axis=0: np.concatenate(g, axis=axis))
+defvjp(np.split, lambda g, _y, _ary, _indices_or_sections, axis=0: np.concatenate(g, axis=axis))
 defvjp(np.flip, lambda g, _y, _m, axis=None: np.flip(g, axis))
 primitive_of(np.split, split)

@@ -1,0 +1,12 @@
+"""How fast is tinygrad_rnn, and beside what: ``python -m benchmarks --help``.
+
+Four parts, each a module with ``run`` (measure, return plain data) and ``report`` (say it in tables):
+
+- ``loop``: a training step of a plain RNN, LSTM and GRU, written once in tensor operations (``cells.py``).
+- ``steps``: does the time of one step stay the same in a long sequence?
+- ``imports``: ``import tinygrad_rnn`` beside ``import numpy``.
+- ``chain``: 1,000,000 additions in a row, built, walked and freed.
+
+Each library runs in a process of its own (``workers.py``, ``worker.py``) behind an adapter (``adapters/``): to add a
+library, add one file there.
+"""

@@ -1,0 +1,85 @@
+"""One module a library, named like the library; its ``ADAPTER`` says how the library spells what the benchmarks use.
+
+What ``@ + - * t[i] .mean()`` mean is common to all of them; an adapter supplies the rest. No composite operations:
+``sigmoid`` and ``tanh`` are the library's own primitives, and there is no linear layer and no fused cell here.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import pkgutil
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+Arrays = Mapping[str, np.ndarray]
+Loss = Callable[["Adapter", Mapping[str, Any], Mapping[str, Any]], Any]
+Step = Callable[[Callable[[], None]], dict[str, Any]]
+
+
+class Adapter:
+    """A library that records a graph in leaves with a ``grad``, as PyTorch does.
+
+    A library of another kind (JAX, HIPS autograd) overrides ``training_step``, and has no ``variable`` and no chain.
+    """
+
+    name: str
+    version: str
+    tanh: Callable[[Any], Any]
+    sigmoid: Callable[[Any], Any]
+
+    def stack(self, parts: Sequence[Any]) -> Any:
+        """Tensors of one shape as one, along a new first axis."""
+        raise NotImplementedError
+
+    def split(self, x: Any, parts: int) -> Sequence[Any]:
+        """``parts`` equal pieces of the last axis."""
+        raise NotImplementedError
+
+    def variable(self, array: np.ndarray) -> Any:
+        """A leaf that requires a gradient."""
+        raise NotImplementedError
+
+    def constant(self, array: np.ndarray) -> Any:
+        """What the library wants an array to be that needs no gradient."""
+        return array
+
+    def to_numpy(self, gradient: Any) -> np.ndarray:
+        return np.asarray(gradient)
+
+    def use_threads(self, threads: int) -> None:
+        """Set the number of threads, where an environment variable is not enough."""
+
+    def training_step(self, loss: Loss, variables: Arrays, constants: Arrays) -> Step:
+        """Make the function to be timed: forward, ``mark()``, backward; returns the gradient of each variable."""
+        leaves = {name: self.variable(array) for name, array in variables.items()}
+        fixed = {name: self.constant(array) for name, array in constants.items()}
+
+        def step(mark: Callable[[], None]) -> dict[str, Any]:
+            for leaf in leaves.values():
+                leaf.grad = None
+            value = loss(self, leaves, fixed)
+            mark()
+            value.backward()
+            return {name: leaf.grad for name, leaf in leaves.items()}
+
+        return step
+
+
+def known() -> list[str]:
+    """Names of the libraries that have an adapter, tinygrad_rnn first."""
+    names = [module.name for module in pkgutil.iter_modules(__path__)]
+    return sorted(names, key=lambda name: (name != "tinygrad_rnn", name))
+
+
+def installed(name: str) -> bool:
+    """Can the library be imported? (It is not: two thread pools in one process would disturb each other.)"""
+    return importlib.util.find_spec(name) is not None
+
+
+def load(name: str) -> Adapter:
+    """Import the library and return its adapter; only worker processes do this."""
+    adapter: Adapter = importlib.import_module(f"{__name__}.{name}").ADAPTER
+    return adapter

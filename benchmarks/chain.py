@@ -1,0 +1,64 @@
+"""A chain of additions, y = y + x: built, walked and freed with the collector off and recursion forbidden."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from .progress import Progress
+from .quiet import least_disturbed
+from .report import disturbance, table, verdict
+from .workers import Effort, Worker
+
+LENGTH, QUICK_LENGTH = 1_000_000, 20_000
+WIDTHS = (1, 32)  # numbers in y
+SECONDS = ("build", "walk", "free", "total")
+COUNTS = ("peak_bytes", "left_bytes", "left_objects")
+
+
+def run(libraries: Sequence[str], threads: int, length: int, effort: Effort) -> dict[str, Any]:
+    """Each repeat in a process of its own, so that its peak of memory is its own; the libraries alternate."""
+    with Progress("chain", effort.fresh * len(WIDTHS)) as progress:
+
+        def all_of(width: int) -> dict[str, Any]:
+            progress.at(f"{width} numbers")
+            answers = {}
+            for library in libraries:
+                with Worker(library, threads) as worker:
+                    answers[library] = worker.ask("chain", length, width)
+                if not answers[library]["right"]:
+                    raise RuntimeError(f"{library}: the gradient of a chain of {length} additions is wrong")
+            progress.tick()
+            return answers
+
+        found = {width: least_disturbed(partial(all_of, width), effort.fresh, effort.patience) for width in WIDTHS}
+    rows = []
+    for width, (rounds, others) in found.items():
+        for library in libraries:
+            answers = [answer[library] for answer in rounds]
+            row: dict[str, Any] = {"width": width, "library": library, "others": others}
+            row |= {key: statistics.median(answer[key] for answer in answers) for key in SECONDS}
+            rows.append(row | {key: max(answer[key] for answer in answers) for key in COUNTS})
+    return {"rows": rows, "length": length, "repeats": effort.fresh}
+
+
+def report(result: dict[str, Any]) -> str:
+    header = [
+        f"{result['length']:,} additions", "numbers", *(f"{part} s" for part in SECONDS),
+        "peak MB", "left MB", "Python objects left",
+    ]  # fmt: skip
+    rows = []
+    for row in result["rows"]:
+        times = [f"{row[part]:.3f}" for part in SECONDS]
+        megabytes = [f"{row[part] / 2**20:.0f}" for part in ("peak_bytes", "left_bytes")]
+        rows.append([row["library"], row["width"], *times, *megabytes, row["left_objects"]])
+    lines = [table(header, rows), ""]
+    ours = result["rows"][0]["library"]
+    by_width = {(row["width"], row["library"]): row["total"] for row in result["rows"]}
+    for (width, library), seconds in by_width.items():
+        if library != ours:
+            what = f"time of {ours} over {library}'s, {width} numbers"
+            lines.append(verdict(what, by_width[width, ours] / seconds, 1.0, ours, library))
+    return "\n".join(lines).rstrip() + disturbance(max(row["others"] for row in result["rows"]))

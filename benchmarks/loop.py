@@ -1,0 +1,110 @@
+"""A training step (forward, backward to all parameters and inputs, freeing the graph) of each cell in a Python loop."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .cells import CELLS, Size, random_data
+from .progress import Progress
+from .report import disturbance, geometric_mean, ms, ratio, table, verdict
+from .workers import Effort, Turn, Worker, alternate
+
+SIZES = (
+    Size(20, 1, 16, 16),
+    Size(50, 8, 32, 32),
+    Size(50, 32, 64, 64),
+    Size(50, 32, 128, 128),
+    Size(100, 32, 128, 256),
+)
+QUICK_SIZES = SIZES[:2]
+# Of the largest gradient of an array. Two orders of summation of 3,200 float32 products differ by some 1e-6.
+TOLERANCE = 1e-4
+
+
+def prepare(workers: Sequence[Worker], key: str, cell: str, size: Size) -> float:
+    """Give all workers the same data; return by how much, relatively, their gradients differ at most.
+
+    Raises:
+        RuntimeError: they differ by more than TOLERANCE, or a gradient is zero or not finite, so that timing it would
+            mean nothing.
+    """
+    variables, constants = random_data(cell, size)
+    answers = [worker.ask("prepare", key, cell, variables, constants) for worker in workers]
+    worst = 0.0
+    for worker, gradients in zip(workers, answers, strict=True):
+        for name, g in gradients.items():
+            where = f"{worker.library}, {cell} {size}: the gradient of {name}"
+            expected = answers[-1][name]
+            if g.shape != variables[name].shape or g.dtype != np.float32:
+                raise RuntimeError(f"{where} is {g.dtype} {g.shape}, expected float32 {variables[name].shape}")
+            if not np.isfinite(g).all() or not g.any():
+                raise RuntimeError(f"{where} is not finite, or zero everywhere")
+            deviation = float(np.abs(g - expected).max() / np.abs(expected).max())
+            if deviation > TOLERANCE:
+                raise RuntimeError(f"{where} is off by {deviation:.1e} from {workers[-1].library}'s")
+            worst = max(worst, deviation)
+    return worst
+
+
+def run(workers: Sequence[Worker], cells: Sequence[str], sizes: Sequence[Size], effort: Effort) -> dict[str, Any]:
+    rows = []
+    with Progress("loop", len(cells) * len(sizes) * effort.blocks) as progress:
+        for cell in cells:
+            for size in sizes:
+                progress.at(f"{cell} {size}")
+                deviation = prepare(workers, "loop", cell, size)
+                times, others = alternate([Turn(worker, "loop") for worker in workers], effort, progress.tick)
+                row: dict[str, Any] = {"cell": cell, "size": size, "others": others}
+                row["deviation"] = deviation if len(workers) > 1 else None
+                row["times"] = {w.library: t._asdict() for w, t in zip(workers, times, strict=True)}
+                row["page_faults"] = {w.library: w.ask("page_faults", "loop") for w in workers}
+                rows.append(row)
+                for worker in workers:
+                    worker.ask("forget")
+    result: dict[str, Any] = {"rows": rows, "libraries": [worker.library for worker in workers], "ratios": {}}
+    ours = workers[0].library
+    for other in result["libraries"][1:]:
+        ratios = {f"{r['cell']} {r['size']}": r["times"][ours]["total"] / r["times"][other]["total"] for r in rows}
+        worst = max(ratios, key=ratios.__getitem__)
+        result["ratios"][other] = {
+            "geometric_mean": geometric_mean(list(ratios.values())), "worst": ratios[worst], "worst_cell": worst
+        }  # fmt: skip
+    return result
+
+
+def report(result: dict[str, Any]) -> str:
+    ours, *others = result["libraries"]
+    header = ["cell (T, B, in, hidden)", f"{ours} ms", *(f"{name} ms" for name in others)]
+    for name in others:
+        header += [f"ratio to {name}", "forward", "backward"]
+    rows = []
+    for row in result["rows"]:
+        times = row["times"]
+        line = [f"{row['cell']} {row['size']}", *(ms(times[name]["total"]) for name in result["libraries"])]
+        for name in others:
+            line += [ratio(times[ours][part], times[name][part]) for part in ("total", "forward", "backward")]
+        rows.append(line)
+    lines = [table(header, rows)]
+    for name, summary in result["ratios"].items():
+        deviation = max(row["deviation"] for row in result["rows"])
+        lines += [
+            "",
+            verdict(f"geometric mean of {len(rows)} ratios to {name}", summary["geometric_mean"], 0.8, ours, name),
+            verdict(f"worst cell, {summary['worst_cell']}", summary["worst"], 1.0, ours, name),
+            f"largest relative difference between the libraries' gradients: {deviation:.1e} (allowed: {TOLERANCE:g})",
+        ]
+    return "\n".join(lines) + disturbance(max(row["others"] for row in result["rows"]))
+
+
+def size_of(text: str) -> Size:
+    """A size from the command line, such as ``50,8,32,32``."""
+    parts = [int(part) for part in text.split(",")]
+    if len(parts) != 4 or min(parts) < 1:
+        raise ValueError(f"expected four whole numbers T,B,in,hidden, each at least 1, got {text!r}")
+    return Size(*parts)
+
+
+NAMES = tuple(CELLS)

@@ -1,0 +1,137 @@
+"""A process that runs one library, and does what the parent asks for over its standard input.
+
+Run as ``python -m benchmarks.worker LIBRARY THREADS``; the parent's side is ``workers.py``.
+"""
+
+from __future__ import annotations
+
+import gc
+import itertools
+import os
+import pickle
+import platform
+import resource
+import sys
+import time
+import traceback
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from . import adapters
+from .adapters import Adapter, Arrays, Step
+from .cells import loss_of
+
+
+class Bench:
+    """The requests that a worker answers: each public method is one.
+
+    Attributes:
+        lib: The adapter of the library that runs here.
+        steps: The training steps prepared so far, by key.
+    """
+
+    def __init__(self, lib: Adapter) -> None:
+        self.lib = lib
+        self.steps: dict[str, Step] = {}
+
+    def versions(self) -> dict[str, str]:
+        return {self.lib.name: self.lib.version, "numpy": np.__version__, "python": platform.python_version()}
+
+    def prepare(self, key: str, cell: str, variables: Arrays, constants: Arrays) -> dict[str, np.ndarray]:
+        """Make the training step that is called ``key`` from now on; return its gradients."""
+        step = self.steps[key] = self.lib.training_step(loss_of(cell), variables, constants)
+        return {name: np.array(self.lib.to_numpy(g)) for name, g in step(lambda: None).items()}
+
+    def forget(self) -> None:
+        self.steps.clear()
+
+    def measure(self, key: str, repeats: int, warm_up: int = 1) -> list[tuple[float, float | None]]:
+        """Seconds of each repeat: the whole step, and of that the forward part (None where it cannot be told)."""
+        step = self.steps[key]
+        times: list[tuple[float, float | None]] = []
+        marks: list[float] = []
+
+        def mark() -> None:
+            marks.append(time.perf_counter())
+
+        for _ in range(warm_up + repeats):
+            marks.clear()
+            start = time.perf_counter()
+            step(mark)
+            end = time.perf_counter()
+            times.append((end - start, marks[0] - start if marks else None))
+        return times[warm_up:]
+
+    def page_faults(self, key: str, repeats: int = 3) -> float:
+        """Pages a repeat had to get from the system: many mean that memory is given back and asked for again."""
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        for _ in range(repeats):
+            self.steps[key](lambda: None)
+        return (resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before) / repeats
+
+    def chain(self, length: int, width: int) -> dict[str, Any]:
+        """y = y + x, ``length`` times: seconds and bytes to build, walk and free it, with the collector off.
+
+        The limit on recursion is set just above where we are, so that a walk that recurses fails.
+        """
+        x = self.lib.variable(np.ones(width, np.float32))
+        (x + x).sum().backward()  # what is set up on first use is not the chain's
+        x.grad = None
+        gc.collect()
+        gc.disable()
+        sys.setrecursionlimit(200)
+        objects, resident = len(gc.get_objects()), memory()[0]
+        clock = [time.perf_counter()]
+        y = x
+        for _ in range(length):
+            y = y + x
+        clock.append(time.perf_counter())
+        y.sum().backward()
+        clock.append(time.perf_counter())
+        peak = memory()[1]
+        del y
+        clock.append(time.perf_counter())
+        sys.setrecursionlimit(1000)
+        right = bool((self.lib.to_numpy(x.grad) == length + 1).all())
+        build, walk, free = (end - start for start, end in itertools.pairwise(clock))
+        return {
+            "build": build, "walk": walk, "free": free, "total": clock[-1] - clock[0], "right": right,
+            "peak_bytes": peak - resident, "left_bytes": memory()[0] - resident,
+            "left_objects": len(gc.get_objects()) - objects,
+        }  # fmt: skip
+
+
+def memory() -> tuple[int, int]:
+    """Bytes of this process in memory: now, and at most so far (on systems without /proc both are the latter)."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        fields = dict(line.split(":", 1) for line in status.read_text().splitlines())
+        return int(fields["VmRSS"].split()[0]) * 1024, int(fields["VmHWM"].split()[0]) * 1024
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    return peak, peak
+
+
+def serve(library: str, threads: int) -> None:
+    """Answer (method, arguments) with (True, result) or (False, words), until the input ends."""
+    requests, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # a library that prints must not break the answers
+    lib = adapters.load(library)
+    lib.use_threads(threads)
+    bench = Bench(lib)
+    while True:
+        try:
+            method, arguments = pickle.load(requests)
+        except EOFError:
+            return
+        try:
+            answer = (True, getattr(bench, method)(*arguments))
+        except Exception:
+            answer = (False, traceback.format_exc())
+        pickle.dump(answer, answers, protocol=5)
+        answers.flush()
+
+
+if __name__ == "__main__":
+    serve(sys.argv[1], int(sys.argv[2]))

@@ -1,0 +1,146 @@
+"""The parent's side: starts a worker process for each library, and gives them turns so that one runs at a time."""
+
+from __future__ import annotations
+
+import math
+import os
+import pickle
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .quiet import least_disturbed
+
+ROOT = Path(__file__).resolve().parent.parent
+# An idle thread of OpenBLAS or OpenMP spins on its core for some 30 ms before it sleeps: wait until it does.
+SETTLE = 0.05
+
+
+class Worker:
+    """A process that runs one library; blocks on its pipe, using no processor, until asked."""
+
+    def __init__(self, library: str, threads: int) -> None:
+        self.library = library
+        limits = {f"{name}_NUM_THREADS": str(threads) for name in ("OPENBLAS", "OMP", "MKL")}
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "benchmarks.worker", library, str(threads)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            cwd=ROOT,
+            env=os.environ | limits | {"VECLIB_MAXIMUM_THREADS": str(threads)},
+        )
+
+    @property
+    def process(self) -> int:
+        return self._process.pid
+
+    def ask(self, method: str, *arguments: Any) -> Any:
+        """The answer of ``worker.Bench.method(*arguments)``; RuntimeError with the worker's words if it failed."""
+        requests, answers = self._process.stdin, self._process.stdout
+        assert requests is not None
+        assert answers is not None
+        try:
+            pickle.dump((method, arguments), requests, protocol=5)
+            requests.flush()
+            done, answer = pickle.load(answers)
+        except (EOFError, BrokenPipeError):
+            code = self._process.wait()
+            raise RuntimeError(f"the worker of {self.library} ended with code {code} during {method!r}") from None
+        if not done:
+            raise RuntimeError(f"the worker of {self.library} failed in {method!r}:\n{answer}")
+        return answer
+
+    def close(self) -> None:
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+        self._process.wait()
+
+    def __enter__(self) -> Worker:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+
+class Turn(NamedTuple):
+    """One of the things that are timed beside each other."""
+
+    worker: Worker
+    key: str
+
+
+class Effort(NamedTuple):
+    """How long to measure.
+
+    Attributes:
+        blocks: Of each thing, alternating with the others'.
+        seconds, repeats: Each block takes at least so long, and holds at least so many.
+        fresh: Runs of what takes a process of its own: a chain; imports, ten times as many.
+        patience: Run at most so many times as much, where other programs disturb.
+    """
+
+    blocks: int
+    seconds: float
+    repeats: int
+    fresh: int
+    patience: int
+
+
+FULL = Effort(blocks=10, seconds=0.25, repeats=3, fresh=3, patience=3)
+QUICK = Effort(blocks=2, seconds=0.02, repeats=2, fresh=1, patience=1)
+
+
+Repeat = tuple[float, float | None]  # seconds of the whole, and of its forward part
+
+
+class Times(NamedTuple):
+    """Seconds: medians, and the quartiles of the whole."""
+
+    total: float
+    forward: float | None
+    backward: float | None
+    quartiles: tuple[float, float]
+    repeats: int
+
+
+class Timed(NamedTuple):
+    """The times of each turn, and what share of the machine other programs used meanwhile."""
+
+    times: list[Times]
+    others: float
+
+
+def alternate(turns: Sequence[Turn], effort: Effort, tick: Callable[[], None] = lambda: None) -> Timed:
+    """Time prepared steps in alternating blocks (A B, B A, A B, ...), so that the machine's drift hits all alike."""
+    repeats: list[int] = []
+    for worker, key in turns:
+        time.sleep(SETTLE)
+        first = min(total for total, _ in worker.ask("measure", key, 2))
+        repeats.append(max(effort.repeats, math.ceil(effort.seconds / first)))
+    order = list(range(len(turns)))
+
+    def blocks() -> dict[int, list[Repeat]]:
+        answers = {}
+        for i in order:
+            time.sleep(SETTLE)
+            answers[i] = turns[i].worker.ask("measure", turns[i].key, repeats[i])
+        order.reverse()
+        tick()
+        return answers
+
+    rounds, others = least_disturbed(blocks, effort.blocks, effort.patience, {turn.worker.process for turn in turns})
+    times = [_summary([repeat for answers in rounds for repeat in answers[i]]) for i in range(len(turns))]
+    return Timed(times, others)
+
+
+def _summary(times: Sequence[Repeat]) -> Times:
+    totals = [total for total, _ in times]
+    low, middle, high = (float(q) for q in np.quantile(totals, [0.25, 0.5, 0.75]))
+    split = [(forward, total - forward) for total, forward in times if forward is not None]
+    forward, backward = (float(m) for m in np.median(split, axis=0)) if split else (None, None)
+    return Times(middle, forward, backward, (low, high), len(totals))

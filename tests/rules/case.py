@@ -1,0 +1,224 @@
+"""A case: one primitive, how to draw its arguments, and what PyTorch calls it; and how the two are compared."""
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+
+import tinygrad_rnn as tg
+
+try:
+    import torch
+except ImportError:
+    torch = None
+else:
+    torch.set_num_threads(1)
+
+
+def always(*_arrays, **_options):
+    return True
+
+
+@dataclass(frozen=True)
+class Case:
+    """One primitive under test.
+
+    Attributes:
+        primitive: Its key in the table.
+        forms: Functions of (*arrays, **options), equal to each other; the first also runs on plain arrays.
+        theirs: The same of torch tensors.
+        arguments: Strategy of pairs (arrays, options).
+        smooth: Whether central differences mean anything for these arguments: no kink, no tie.
+        twice: Whether torch's second derivatives are right for these arguments.
+        weight: How many times as many examples as usual.
+    """
+
+    primitive: Any
+    forms: tuple[Callable[..., Any], ...]
+    theirs: Callable[..., Any]
+    arguments: st.SearchStrategy[Any]
+    smooth: Callable[..., bool] = always
+    twice: Callable[..., bool] = always
+    weight: int = 1
+    note: str = ""
+
+    def __str__(self):
+        name = getattr(self.primitive, "__name__", str(self.primitive))
+        return f"{name} {self.note}" if self.note else name
+
+
+@dataclass
+class Call:
+    """A case with its arguments: which of them require a gradient, and in which form the function is called."""
+
+    case: Case
+    arrays: list[Any]
+    options: dict[str, Any]
+    roles: tuple[str, ...]  # of each array: "leaf", "array" or "constant"; "same": all are one leaf
+    form: int
+
+    def __repr__(self):
+        arrays = ", ".join(f"{role}: {array!r}" for array, role in zip(self.arrays, self.roles, strict=True))
+        return f"{self.case}, form {self.form}: [{arrays}], {self.options}"
+
+    def ours(self, arrays=None):
+        """The arguments as ``Tensor``s, those of them that require a gradient, and the results."""
+        arrays = self.arrays if arrays is None else arrays
+        if self.roles[0] == "same":
+            leaf = tg.Tensor(arrays[0], requires_grad=True, copy=False)
+            given, leaves = [leaf] * len(arrays), [leaf]
+        else:
+            given = [
+                a if role == "array" else tg.Tensor(a, requires_grad=role == "leaf", copy=False)
+                for a, role in zip(arrays, self.roles, strict=True)
+            ]
+            leaves = [t for t in given if isinstance(t, tg.Tensor) and t.requires_grad]
+        return leaves, parts(self.case.forms[self.form](*given, **self.options))
+
+    def theirs(self):
+        """The same in torch."""
+        given = [
+            torch.tensor(a.copy(), requires_grad=role in ("leaf", "same"))
+            for a, role in zip(self.arrays, self.roles, strict=True)
+        ]
+        if self.roles[0] == "same":
+            given = given[:1] * len(given)
+        leaves = given[:1] if self.roles[0] == "same" else [t for t in given if t.requires_grad]
+        return leaves, parts(self.case.theirs(*given, **self.options))
+
+    def plain(self, arrays=None):
+        """NumPy's own results."""
+        given = self.arrays if arrays is None else arrays
+        with silence():
+            return parts(self.case.forms[0](*given, **self.options))
+
+    @property
+    def varied(self):
+        """Which arrays require a gradient: lists of places that are one variable."""
+        if self.roles[0] == "same":
+            return [list(range(len(self.arrays)))]
+        return [[i] for i, role in enumerate(self.roles) if role == "leaf"]
+
+
+@st.composite
+def calls(draw, case):
+    arrays, options = draw(case.arguments)
+    same = len(arrays) > 1 and all(a.shape == arrays[0].shape for a in arrays)
+    if same and draw(st.integers(0, 3)) == 0:
+        arrays, roles = [arrays[0]] * len(arrays), ("same",) * len(arrays)
+    else:
+        kinds = st.sampled_from(("leaf", "leaf", "array", "constant"))
+        roles = draw(st.tuples(*[kinds] * len(arrays)).filter(lambda r: "leaf" in r)) if len(arrays) > 1 else ("leaf",)
+    return Call(case, list(arrays), options, roles, draw(st.integers(0, len(case.forms) - 1)))
+
+
+def parts(y):
+    return list(y) if isinstance(y, (list, tuple)) else [y]
+
+
+class silence(warnings.catch_warnings):  # noqa: N801
+    """Without NumPy's and torch's warnings of empty means and NaN."""
+
+    def __enter__(self):
+        super().__enter__()
+        warnings.simplefilter("ignore")
+
+
+def normal(shapes):
+    """Cotangents: fixed, but no two alike."""
+    rng = np.random.default_rng(7)
+    return [rng.standard_normal(shape) for shape in shapes]
+
+
+def close(ours, theirs, tolerance=1e-10):
+    ours = ours.numpy() if isinstance(ours, tg.Tensor) else ours
+    theirs = theirs if isinstance(theirs, np.ndarray) else theirs.numpy(force=True)
+    assert ours.shape == theirs.shape
+    np.testing.assert_allclose(ours, theirs, rtol=tolerance, atol=tolerance)
+
+
+def check_value(call):
+    """Shape, dtype and value are NumPy's."""
+    with silence():
+        _, ours = call.ours()
+    for found, expected in zip(ours, call.plain(), strict=True):
+        assert isinstance(found, tg.Tensor)
+        assert found.dtype == expected.dtype
+        close(found, np.asarray(expected), 1e-12)
+
+
+def check_torch(call):
+    """Values, first derivatives (recorded and not) and second derivatives are torch's."""
+    with silence():
+        leaves, ours = call.ours()
+        their_leaves, theirs = call.theirs()
+        for found, expected in zip(ours, theirs, strict=True):
+            close(found, expected)
+        cotangents = normal([y.shape for y in ours])
+        vs = [tg.Tensor(v, requires_grad=True) for v in cotangents]
+        their_vs = [torch.tensor(v, requires_grad=True) for v in cotangents]
+        first = tg.grad(ours, leaves, cotangents, retain_graph=True)
+        recorded = tg.grad(ours, leaves, vs, create_graph=True)
+        expected = torch.autograd.grad(theirs, their_leaves, their_vs, create_graph=True)
+        for found, again, g in zip(first, recorded, expected, strict=True):
+            close(found, g)
+            close(again, g)
+            assert not found.requires_grad
+        if call.case.twice(*call.arrays, **call.options):
+            check_second(recorded, [*leaves, *vs], expected, [*their_leaves, *their_vs])
+
+
+def check_second(first, inputs, their_first, their_inputs):
+    us = normal([g.shape for g in first])
+    live = [(g, u) for g, u in zip(first, us, strict=True) if g.requires_grad]
+    second = [None] * len(inputs)
+    if live:
+        second = tg.grad([g for g, _ in live], inputs, [u for _, u in live], allow_unused=True)
+    live = [(g, torch.tensor(u)) for g, u in zip(their_first, us, strict=True) if g.requires_grad]
+    expected = [None] * len(inputs)
+    if live:
+        expected = torch.autograd.grad([g for g, _ in live], their_inputs, [u for _, u in live], allow_unused=True)
+    for found, g, x in zip(second, expected, inputs, strict=True):
+        zero = np.zeros(x.shape)
+        close(zero if found is None else found, zero if g is None else g)
+
+
+def check_differences(call):
+    """First derivatives are the central differences of NumPy's own function, over every element."""
+    if not call.case.smooth(*call.arrays, **call.options):
+        return
+    with silence():
+        leaves, ours = call.ours()
+        cotangents = normal([y.shape for y in ours])
+        found = tg.grad(ours, leaves, cotangents)
+    for places, g in zip(call.varied, found, strict=True):
+        expected = np.zeros(g.shape)
+        for index in np.ndindex(g.shape):
+            changes = []
+            for h in (6e-6, -6e-6):
+                moved = [a.copy() if i in places else a for i, a in enumerate(call.arrays)]
+                for i in places:
+                    moved[i][index] += h
+                results = zip(cotangents, call.plain(moved), strict=True)
+                changes.append(sum(float(np.sum(v * y)) for v, y in results))
+            expected[index] = (changes[0] - changes[1]) / 12e-6
+        np.testing.assert_allclose(g.numpy(), expected, rtol=1e-6, atol=1e-6)
+
+
+def check_float32(call):
+    """float32 stays float32, in results and in gradients, and has the digits that float32 has."""
+    arrays = [a.astype(np.float32) for a in call.arrays]
+    with silence():
+        leaves, results = call.ours(arrays)
+        plain = call.plain(arrays)
+        for found, expected in zip(results, plain, strict=True):
+            assert found.dtype == expected.dtype == np.float32
+        found = tg.grad(results, leaves, [v.astype(np.float32) for v in normal([y.shape for y in results])])
+        exact_leaves, exact = call.ours()
+        expected = tg.grad(exact, exact_leaves, normal([y.shape for y in exact]))
+    for g, e in zip(found, expected, strict=True):
+        assert g.dtype == np.float32
+        np.testing.assert_allclose(g.numpy(), e.numpy(), rtol=1e-3, atol=1e-3)

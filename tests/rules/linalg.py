@@ -1,0 +1,74 @@
+"""Cases of tinygrad_rnn/rules/linalg.py."""
+
+import operator
+
+import numpy as np
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from .arrays import arrays, shapes
+from .case import Case, torch
+
+MATMUL = hnp.mutually_broadcastable_shapes(signature="(m?,n),(n,p?)->(m?,p?)", max_dims=2, min_side=0, max_side=3).map(
+    lambda found: found.input_shapes
+)
+
+
+@st.composite
+def products(draw):
+    return [draw(arrays(shape)) for shape in draw(MATMUL)], {}
+
+
+@st.composite
+def dots(draw):
+    """Any two arrays, of any number of axes, of which dot sums a's last and b's last but one."""
+    a, b = draw(shapes()), list(draw(shapes()))
+    if a and b:
+        b[max(len(b) - 2, 0)] = a[-1]
+    return [draw(arrays(a)), draw(arrays(tuple(b)))], {}
+
+
+def their_dot(a, b):
+    return a * b if a.ndim == 0 or b.ndim == 0 else torch.tensordot(a, b, ([-1], [max(b.ndim - 2, 0)]))
+
+
+@st.composite
+def formulas(draw, max_operands=3):
+    """Any formula of one to three operands: subscripts repeated inside an operand, summed alone, ellipses, no arrow."""
+    sizes = dict(zip("ijk", draw(st.tuples(*[st.integers(0, 3)] * 3)), strict=True))
+    batch = draw(hnp.array_shapes(min_dims=0, max_dims=1, min_side=0, max_side=2))
+    terms, operands, dotted = [], [], draw(st.booleans())
+    for _ in range(draw(st.integers(1, max_operands))):
+        letters = draw(st.lists(st.sampled_from("ijk"), max_size=3))
+        shape = [sizes[c] for c in letters]
+        if dotted and draw(st.booleans()):
+            place = draw(st.integers(0, len(letters)))
+            lead = batch[draw(st.integers(0, len(batch))) :]
+            letters.insert(place, "...")
+            shape[place:place] = [n if draw(st.integers(0, 3)) else 1 for n in lead]
+        terms.append("".join(letters))
+        operands.append(draw(arrays(tuple(shape))))
+    left = ",".join(terms)
+    if draw(st.integers(0, 3)) == 0:
+        return operands, {"formula": left}
+    used = sorted(set(left) - set(".,"))
+    right = draw(st.permutations(draw(st.sets(st.sampled_from(used)).map(sorted)))) if used else []
+    if "..." in left:
+        right.insert(draw(st.integers(0, len(right))), "...")
+    return operands, {"formula": f"{left}->{''.join(right)}"}
+
+
+CASES = [
+    Case(np.matmul, (np.matmul, operator.matmul), torch.matmul, products(), weight=4),
+    Case(np.dot, (np.dot, lambda a, b: np.dot(a, b=b)), their_dot, dots(), weight=2),
+    Case(
+        np.einsum,
+        (
+            lambda *operands, formula: np.einsum(formula, *operands),
+            lambda *operands, formula: np.einsum(formula, *operands, optimize=True),
+        ),
+        lambda *operands, formula: torch.einsum(formula, *operands),
+        formulas(),
+        weight=6,
+    ),
+]

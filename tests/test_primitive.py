@@ -1,0 +1,529 @@
+"""tg.primitive and tg.defvjp: every form a rule can have, and every way it can be wrong."""
+
+import gc
+import weakref
+
+import numpy as np
+import pytest
+
+import tinygrad_rnn as tg
+from tinygrad_rnn.primitives import TABLE
+
+
+def leaf(values, **kwargs):
+    return tg.Tensor(np.array(values, np.float64), requires_grad=True, **kwargs)
+
+
+@pytest.fixture
+def table():
+    """Rules registered for NumPy's own functions inside a test are taken away after it."""
+    before = dict(TABLE)
+    yield TABLE
+    for function in set(TABLE) - set(before):
+        del TABLE[function]
+
+
+def differences(f, x, step=1e-6):
+    result = np.zeros_like(x)
+    for index in np.ndindex(x.shape):
+        high, low = x.copy(), x.copy()
+        high[index] += step
+        low[index] -= step
+        result[index] = (f(high) - f(low)) / (2 * step)
+    return result
+
+
+# --------------------------------------------------------------------------------------------- the forms of rules
+
+
+def test_one_rule_for_each_argument_and_any_order(table):
+    tg.defvjp(np.hypot, lambda g, y, a, _b: g * a / y, lambda g, y, _a, b: g * b / y)
+    a, b = leaf([3.0, 1.0]), leaf([4.0, 2.0])
+    y = np.hypot(a, b).sum()
+    ga, gb = tg.grad(y, [a, b], create_graph=True)
+    np.testing.assert_allclose(ga.numpy(), [0.6, 1 / np.sqrt(5)])
+    (second,) = tg.grad(ga.sum(), b)
+    np.testing.assert_allclose(second.numpy(), -a.numpy() * b.numpy() / np.hypot(a.numpy(), b.numpy()) ** 3)
+    assert gb.tolist() == [0.8, 2 / np.sqrt(5)]
+
+
+def test_an_argument_without_a_rule_has_no_gradient_if_none_is_said():
+    @tg.primitive
+    def scaled(x, factor):
+        return x * factor
+
+    tg.defvjp(scaled, lambda g, _y, _x, factor: g * factor, None)
+    x, factor = leaf([1.0, 2.0]), leaf(3.0)
+    y = scaled(x, factor)
+    y.sum().backward()
+    assert (x.grad.tolist(), factor.grad) == ([3.0, 3.0], None)
+    assert not scaled(np.ones(2), factor).requires_grad
+
+
+def test_a_function_all_of_whose_rules_are_none_is_constant(table):
+    tg.defvjp(np.floor, None)
+    assert not np.floor(leaf([1.5])).requires_grad
+    assert np.floor(leaf([1.5])).tolist() == [1.0]
+
+
+def test_a_tensor_past_the_last_rule_is_refused_at_the_call(table):
+    @tg.primitive
+    def product(a, b):
+        return a * b
+
+    tg.defvjp(product, lambda g, _y, a, b: g * b)
+    tg.defvjp(np.hypot, lambda g, y, a, b: g * a / y)
+    x = leaf([1.0])
+    assert tg.grad(product(x, np.array([2.0])), x)[0].tolist() == [2.0]
+    for call in (lambda: product(x, leaf([2.0])), lambda: product(np.ones(1), x), lambda: np.hypot(x, x)):
+        with pytest.raises(TypeError, match=r"(product|hypot).*argument 1"):
+            call()
+
+
+def test_rest_serves_variadic_functions():
+    @tg.primitive
+    def total(*xs):
+        return sum(k * x for k, x in enumerate(xs, start=1))
+
+    tg.defvjp(total, rest=lambda i, g, _y, *xs: g * (i + 1))
+    xs = [leaf([1.0]) for _ in range(4)]
+    total(xs[0], np.ones(1), xs[2], xs[3]).backward(np.ones(1))
+    assert [x.grad and x.grad.tolist() for x in xs] == [[1.0], None, [3.0], [4.0]]
+
+
+def test_rules_and_rest_together():
+    @tg.primitive
+    def scaled_total(factor, *xs):
+        return factor * sum(xs)
+
+    tg.defvjp(scaled_total, lambda g, _y, _factor, *xs: g * sum(xs), rest=lambda i, g, _y, factor, *xs: g * factor)
+    factor, xs = leaf(3.0), [leaf(1.0), leaf(5.0)]
+    scaled_total(factor, *xs).backward()
+    assert (factor.grad.item(), [x.grad.item() for x in xs]) == (6.0, [3.0, 3.0])
+
+
+@pytest.fixture
+def cubed_sine():
+    """sin(x)^3 w by a joint rule that reuses the forward's work, and by its definition."""
+    calls = []
+
+    @tg.primitive
+    def cubed_sine(x, w):
+        s = np.sin(x)
+        return tg.Saved(s**3 * w, {"sine": s})
+
+    def joint(needed, g, y, saved, x, w):
+        calls.append(needed)
+        s = saved["sine"]
+        return [g * 3 * s * s * np.cos(x) * w if needed[0] else None, g * s**3 if needed[1] else None]
+
+    tg.defvjp(cubed_sine, joint=joint, definition=lambda x, w: np.sin(x) ** 3 * w)
+    cubed_sine.calls = calls
+    return cubed_sine
+
+
+def test_joint_rule_with_what_it_saved(cubed_sine):
+    x, w = leaf([0.3, 1.2]), leaf([2.0, -1.0])
+    y = cubed_sine(x, w)
+    assert type(y) is tg.Tensor
+    y.sum().backward()
+    for t, f in [(x, lambda v: (np.sin(v) ** 3 * w.numpy()).sum()), (w, lambda v: (np.sin(x.numpy()) ** 3 * v).sum())]:
+        np.testing.assert_allclose(t.grad.numpy(), differences(f, t.numpy()), rtol=1e-8)
+    tg.grad(cubed_sine(x, w.numpy()).sum(), x)
+    tg.grad(cubed_sine(x, w).sum(), w)
+    assert cubed_sine.calls == [(True, True), (True, False), (False, True)]
+
+
+def test_a_primitive_called_on_arrays_gives_an_array(cubed_sine):
+    y = cubed_sine(np.array([0.3]), np.array([2.0]))
+    assert type(y) is np.ndarray
+    constant = cubed_sine(tg.Tensor(np.array([0.3])), 2.0)
+    assert (type(constant), constant.requires_grad) == (tg.Tensor, False)
+    with tg.no_grad():
+        assert cubed_sine(leaf([0.3]), leaf([2.0])).tolist() == y.tolist()
+
+
+def test_the_definition_is_walked_under_create_graph(cubed_sine):
+    x, w = leaf([0.3, 1.2]), leaf([2.0, -1.0])
+    values = x.numpy()
+
+    def slope(v):
+        return (3 * np.sin(v) ** 2 * np.cos(v) * w.numpy()).sum()
+
+    (g,) = tg.grad(cubed_sine(x, w).sum(), x, create_graph=True)
+    assert cubed_sine.calls == []
+    np.testing.assert_allclose(g.numpy(), 3 * np.sin(values) ** 2 * np.cos(values) * w.numpy(), rtol=1e-12)
+    second, cross = tg.grad(g.sum(), [x, w], create_graph=True)
+    np.testing.assert_allclose(second.numpy(), differences(slope, values), rtol=1e-6)
+    np.testing.assert_allclose(cross.numpy(), 3 * np.sin(values) ** 2 * np.cos(values), rtol=1e-12)
+    (third,) = tg.grad(second.sum(), x)
+    plain = (np.sin(x) ** 3 * w).sum()
+    for _ in range(3):
+        (plain,) = tg.grad(plain.sum(), x, create_graph=True)
+    np.testing.assert_allclose(third.numpy(), plain.numpy(), rtol=1e-10)
+
+
+def test_a_definition_alone_is_enough():
+    @tg.primitive
+    def gaussian(x, width):
+        return np.exp(-((x / width) ** 2))
+
+    tg.defvjp(gaussian, definition=lambda x, width: np.exp(-((x / width) ** 2)))
+    x, width = leaf([0.5, -1.0]), leaf(2.0)
+    first = tg.grad(gaussian(x, width).sum(), [x, width])
+    truth = tg.grad(np.exp(-((x / width) ** 2)).sum(), [x, width])
+    for a, b in zip(first, truth, strict=True):
+        np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=1e-14)
+    assert tg.grad(gaussian(x, 2.0).sum(), x)[0].shape == (2,)
+
+
+def test_a_definition_that_does_not_use_an_argument_gives_it_zero():
+    @tg.primitive
+    def first(a, b):
+        return a.copy()
+
+    tg.defvjp(first, definition=lambda a, b: a * 1)
+    a, b = leaf([1.0, 2.0]), leaf([3.0, 4.0])
+    ga, gb = tg.grad(first(a, b).sum(), [a, b], create_graph=True)
+    assert (ga.tolist(), gb.tolist()) == ([1.0, 1.0], [0.0, 0.0])
+
+
+def test_a_joint_rule_without_a_definition_says_so_under_create_graph():
+    @tg.primitive
+    def fused(x):
+        return x * x
+
+    tg.defvjp(fused, joint=lambda needed, g, y, saved, x: [2 * g * x])
+    x = leaf([1.0])
+    y = fused(x)
+    with tg.scope("layer"), pytest.raises(RuntimeError, match=r"fused.*first derivatives only.*definition="):
+        tg.grad(y.sum(), x, create_graph=True)
+
+
+def test_several_results_some_of_them_unused():
+    @tg.primitive
+    def sine_and_cosine(x):
+        return np.sin(x), np.cos(x)
+
+    tg.defvjp(sine_and_cosine, lambda g, y, _x: g[0] * y[1] - g[1] * y[0])
+    x = leaf([0.3, 1.0])
+    s, c = sine_and_cosine(x)
+    assert type(s) is type(c) is tg.Tensor
+    for y, truth in [(s, np.cos(x.numpy())), (c, -np.sin(x.numpy())), (s * c, np.cos(2 * x.numpy()))]:
+        np.testing.assert_allclose(tg.grad(y.sum(), x, retain_graph=True)[0].numpy(), truth, rtol=1e-12)
+    (g,) = tg.grad((s * s * c).sum(), x, create_graph=True)
+    (second,) = tg.grad(g.sum(), x)
+    np.testing.assert_allclose(second.numpy(), (9 * np.cos(3 * x.numpy()) - np.cos(x.numpy())) / 4, rtol=1e-9)
+
+
+def test_several_results_of_a_joint_rule_with_definition():
+    def define(x, h):
+        new = np.tanh(x + h)
+        return new, new * 2
+
+    @tg.primitive
+    def cell(x, h):
+        new = np.tanh(x + h)
+        return tg.Saved((new, new * 2), new)
+
+    def joint(needed, g, y, saved, x, h):
+        d = (g[0] + 2 * g[1]) * (1 - saved * saved)
+        return [d, d]
+
+    tg.defvjp(cell, joint=joint, definition=define)
+    x, h = leaf([0.3, 1.0]), leaf([0.1, -0.4])
+    for function in (cell, define):
+        a, b = function(x, h)
+        (first,) = tg.grad((a * b).sum() + b.sum(), x, retain_graph=True)
+        (g,) = tg.grad((a * b).sum() + b.sum(), x, create_graph=True)
+        (second,) = tg.grad((g * g).sum(), h)
+        if function is cell:
+            expected = first.numpy(), second.numpy()
+    np.testing.assert_allclose(first.numpy(), expected[0], rtol=1e-12)
+    np.testing.assert_allclose(second.numpy(), expected[1], rtol=1e-12)
+
+
+def test_arguments_that_are_sequences():
+    @tg.primitive
+    def weighted(parts, weight):
+        return weight * sum(k * p for k, p in enumerate(parts, start=1))
+
+    tg.defvjp(
+        weighted,
+        lambda g, _y, parts, weight: [g * weight * k for k in range(1, len(parts) + 1)],
+        lambda g, _y, parts, _weight: g * sum(k * p for k, p in enumerate(parts, start=1)),
+    )
+    a, b, w = leaf([1.0, 2.0]), leaf([3.0, 4.0]), leaf(2.0)
+    weighted((a, np.ones(2), b), w).sum().backward()
+    assert (a.grad.tolist(), b.grad.tolist(), w.grad.item()) == ([2.0] * 2, [6.0] * 2, 3.0 + 4.0 + 21.0)
+    (g,) = tg.grad(weighted([a, a], w).sum(), a, create_graph=True)
+    assert g.tolist() == [6.0, 6.0]
+    assert tg.grad(g.sum(), w)[0].item() == 6.0
+
+
+def test_tensors_given_by_keyword_are_bound_to_their_position():
+    @tg.primitive
+    def affine(x, scale=1.0, shift=0.0, *, sign=1):
+        return sign * (x * scale + shift)
+
+    tg.defvjp(
+        affine,
+        lambda g, _y, _x, scale=1.0, _shift=0.0, *, sign=1: sign * g * scale,
+        lambda g, _y, x, _scale=1.0, _shift=0.0, *, sign=1: sign * g * x,
+        lambda g, _y, _x, _scale=1.0, _shift=0.0, *, sign=1: sign * g,
+    )
+    x, scale, shift = leaf([1.0, 2.0]), leaf(3.0), leaf(5.0)
+    for call in (
+        lambda: affine(x, scale, shift, sign=-1), lambda: affine(x, scale=scale, shift=shift, sign=-1),
+        lambda: affine(x, shift=shift, scale=scale, sign=-1), lambda: affine(x=x, scale=scale, shift=shift, sign=-1),
+    ):  # fmt: skip
+        y = call()
+        assert y.tolist() == [-8.0, -11.0]
+        gx, gs, gb = tg.grad(y.sum(), [x, scale, shift])
+        assert (gx.tolist(), gs.item(), gb.item()) == ([-3.0, -3.0], -3.0, -2.0)
+    assert tg.grad(affine(x, shift=shift).sum(), [x, shift])[0].tolist() == [1.0, 1.0]
+    assert affine(np.ones(2), shift=shift).requires_grad
+
+
+def test_keywords_that_are_not_tensors_reach_the_rule():
+    @tg.primitive
+    def power(x, *, exponent=2):
+        return x**exponent
+
+    tg.defvjp(power, lambda g, _y, x, *, exponent=2: g * exponent * x ** (exponent - 1))
+    x = leaf([2.0])
+    assert tg.grad(power(x), x, np.ones(1))[0].tolist() == [4.0]
+    assert tg.grad(power(x, exponent=3), x, np.ones(1))[0].tolist() == [12.0]
+    for bad, words in [({"degree": 3}, "degree"), ({"exponent": leaf(2.0)}, "exponent")]:
+        with pytest.raises(TypeError, match=f"power: .*'{words}'"):
+            power(x, **bad)
+
+
+def test_a_rule_may_be_replaced():
+    @tg.primitive
+    def same(x):
+        return x.copy()
+
+    x = leaf([1.0])
+    tg.defvjp(same, lambda g, _y, _x: g)
+    assert tg.grad(same(x), x, np.ones(1))[0].item() == 1.0
+    tg.defvjp(same, joint=lambda needed, g, y, saved, x: [g * 5])
+    assert tg.grad(same(x), x, np.ones(1))[0].item() == 5.0
+    tg.defvjp(same, lambda g, _y, _x: g * 7)
+    assert tg.grad(same(x), x, np.ones(1))[0].item() == 7.0
+
+
+def test_a_primitive_keeps_its_name_and_docstring():
+    @tg.primitive
+    def documented(x):
+        """Says what it does."""
+        return x
+
+    assert (documented.__name__, documented.__doc__) == ("documented", "Says what it does.")
+
+
+def test_broadcasting_is_undone_by_the_walk_not_by_rules():
+    @tg.primitive
+    def product(a, b):
+        return a * b
+
+    tg.defvjp(product, lambda g, _y, _a, b: g * b, lambda g, _y, a, _b: g * a)
+    for shapes in [((2, 3), (3,)), ((2, 3), ()), ((2, 1), (1, 3)), ((1, 1, 3), (2, 1)), ((0, 3), (1, 3)), ((2, 0), ())]:
+        a, b = (leaf(np.arange(1.0, np.prod(s) + 1).reshape(s)) for s in shapes)
+        product(a, b).sum().backward()
+        for t, other in [(a, b), (b, a)]:
+            whole = np.broadcast_to(other.numpy(), np.broadcast_shapes(*shapes))
+            extra = whole.ndim - t.ndim
+            expected = whole.sum(axis=tuple(range(extra)))
+            axes = tuple(k for k in range(t.ndim) if t.shape[k] == 1 and expected.shape[k] != 1)
+            assert np.array_equal(t.grad.numpy(), expected.sum(axis=axes, keepdims=True) if axes else expected)
+
+
+def test_a_gradient_is_cast_to_the_dtype_of_its_argument():
+    @tg.primitive
+    def same(x):
+        return x.copy()
+
+    for answer in (lambda g: g.astype(np.float64), lambda g: np.ones(2, np.int64), lambda g: np.float64(1.0), lambda g: 1.0):
+        tg.defvjp(same, lambda g, _y, _x, answer=answer: answer(g))
+        x = tg.Tensor([1.0, 2.0], requires_grad=True)
+        same(x).sum().backward()
+        assert (x.grad.dtype, x.grad.tolist()) == (np.float32, [1.0, 1.0])
+
+
+# --------------------------------------------------------------------------------------------- what is kept alive
+
+
+def kept_alive(function, *args):
+    """Call ``function`` on fresh leaves; of the arrays in and out, which does its graph keep?"""
+    tensors = [leaf(values) for values in args]
+    y = function(*tensors)
+    refs = [weakref.ref(t.data) for t in (*tensors, y)]
+    node = y.node
+    del tensors, y
+    gc.collect()
+    assert node.args is not None
+    return [ref() is not None for ref in refs]
+
+
+def test_only_what_the_rules_name_is_kept():
+    ones = np.ones(3)
+    assert kept_alive(lambda a, b: a + b, ones, ones) == [False, False, False]
+    assert kept_alive(lambda a, b: a * b, ones, ones) == [True, True, False]
+    assert kept_alive(lambda a: a * 2.0, ones) == [False, False]
+    assert kept_alive(np.tanh, ones) == [False, True]
+    assert kept_alive(np.exp, ones) == [False, True]
+    assert kept_alive(lambda a: a.sum(), ones) == [False, False]
+    assert kept_alive(lambda a, b: np.concatenate([a, b]), ones, ones) == [False, False, False]
+    assert kept_alive(lambda a, b: np.stack([a, b]), ones, ones) == [False, False, False]
+    assert kept_alive(lambda a: a[1:2] + 0, ones) == [False, False]
+    assert kept_alive(lambda a, b: a @ b, np.ones((2, 3)), ones) == [True, True, False]
+
+
+def test_only_arguments_for_gradients_that_are_wanted_are_kept():
+    big, w = np.ones(1000), leaf(2.0)
+    x = tg.Tensor(big, copy=False)
+    y = x * w
+    ref = weakref.ref(w.data)
+    del w
+    assert any(arg is big for arg in y.node.args)
+    assert ref() is None, "the rule of w needs x, not w"
+
+
+def test_underscored_names_of_a_primitive_are_not_kept_and_stand_in_by_their_node():
+    seen = []
+
+    @tg.primitive
+    def flat(x, parts):
+        return x.reshape(-1) + sum(p.sum() for p in parts)
+
+    def rule(g, _y, _x, _parts):
+        seen.append((_x.shape, _x.dtype, _x.ndim, _x.size))
+        return g.reshape(_x.shape)
+
+    tg.defvjp(flat, rule, lambda g, _y, _x, _parts: [np.sum(g) * np.ones(p.shape) for p in _parts])
+    assert kept_alive(lambda x, p: flat(x, [p]), np.ones((2, 3)), np.ones(4)) == [False, False, False]
+    x, p = leaf(np.ones((2, 3))), leaf(np.ones(4))
+    flat(x, [p, np.ones(2)]).sum().backward()
+    assert seen == [((2, 3), np.dtype(np.float64), 2, 6)]
+    assert (x.grad.shape, p.grad.tolist()) == ((2, 3), [6.0] * 4)
+
+
+# --------------------------------------------------------------------------------------------- rules that are wrong
+
+
+def broken(answer, arguments=1):
+    @tg.primitive
+    def broken(*xs):
+        return sum(xs)
+
+    tg.defvjp(broken, rest=lambda i, g, _y, *xs: answer(g))
+    return broken
+
+
+@pytest.mark.parametrize("create_graph", [False, True])
+def test_a_gradient_of_the_wrong_shape_is_an_error_naming_the_operation(create_graph):
+    @tg.primitive
+    def broken(x):
+        return x.copy()
+
+    x = leaf(np.ones((2, 3)))
+    for answer in (lambda g: np.ones(4), lambda g: np.ones((3, 2)), lambda g: np.ones((5, 2, 4)), lambda g: [1.0, 2.0]):
+        tg.defvjp(broken, lambda g, _y, _x, answer=answer: answer(g))
+        with tg.scope("cell", step=1):
+            y = broken(x)
+        with pytest.raises(RuntimeError, match=r"broken at cell, t=1: its rule for argument 0 returned.*expected \(2, 3\)"):
+            tg.grad(y.sum(), x, create_graph=create_graph)
+
+
+@pytest.mark.parametrize("create_graph", [False, True])
+def test_a_rule_that_returns_none_is_an_error(create_graph):
+    @tg.primitive
+    def forgetful(x):
+        return x.copy()
+
+    tg.defvjp(forgetful, lambda g, _y, _x: None)
+    x = leaf([1.0])
+    y = forgetful(x)
+    with pytest.raises(RuntimeError, match="forgetful: its rule returned None for argument 0"):
+        tg.grad(y.sum(), x, create_graph=create_graph)
+
+
+def test_a_joint_rule_with_too_few_or_missing_answers_is_an_error():
+    @tg.primitive
+    def pair(a, b):
+        return a + b
+
+    a, b = leaf([1.0]), leaf([1.0])
+    for answer, words in [([np.ones(1)], "1 gradients for 2"), ([np.ones(1)] * 3, "3 gradients for 2"), ([np.ones(1), None], "None for argument 1")]:
+        tg.defvjp(pair, joint=lambda needed, g, y, saved, a, b, answer=answer: answer)
+        with pytest.raises(RuntimeError, match=f"pair: its rule returned {words}"):
+            pair(a, b).sum().backward()
+        assert (a.grad, b.grad) == (None, None)
+
+
+def test_a_sequence_rule_with_too_few_answers_is_an_error():
+    @tg.primitive
+    def add_all(parts):
+        return sum(parts)
+
+    tg.defvjp(add_all, lambda g, _y, _parts: [g])
+    with pytest.raises(RuntimeError, match="add_all: its rule returned 1 gradients for 2"):
+        add_all([leaf([1.0]), leaf([1.0])]).sum().backward()
+
+
+def test_an_error_inside_a_rule_comes_through_as_it_is():
+    @tg.primitive
+    def fragile(x):
+        return x.copy()
+
+    tg.defvjp(fragile, lambda g, _y, _x: 1 // 0)
+    with pytest.raises(ZeroDivisionError):
+        fragile(leaf([1.0])).sum().backward()
+
+
+def test_too_many_arguments_for_the_rules_are_refused_at_the_call():
+    @tg.primitive
+    def loose(*xs):
+        return sum(xs)
+
+    tg.defvjp(loose, lambda g, _y, _a, _b: g, lambda g, _y, _a, _b: g)
+    x = leaf([1.0])
+    with pytest.raises(TypeError, match=r"loose: the derivative rule takes \(a, b\), got 3 positional arguments"):
+        loose(x, x, x)
+    with pytest.raises(TypeError, match=r"loose: the derivative rule takes"):
+        loose(x, 1.0, 1.0)
+
+
+def test_a_primitive_without_a_rule_says_how_to_register_one():
+    @tg.primitive
+    def ruleless(x):
+        return x * 2
+
+    assert ruleless(tg.Tensor([1.0])).tolist() == [2.0]
+    with tg.scope("cell"), pytest.raises(TypeError, match=r"ruleless at cell has no derivative rule.*tg\.defvjp\(ruleless"):
+        ruleless(leaf([1.0]))
+
+
+def test_defvjp_and_primitive_check_what_they_are_given(table):
+    for make, words in [
+        (lambda: tg.defvjp(np.arctan), "was given no rule"),
+        (lambda: tg.defvjp(np.arctan, 3), "expected functions"),
+        (lambda: tg.defvjp(np.arctan, joint="rule"), "expected functions"),
+        (lambda: tg.defvjp("arctan", lambda g, y, x: g), "expected functions"),
+        (lambda: tg.primitive(3), "expected a function"),
+    ]:
+        with pytest.raises(TypeError, match=words):
+            make()
+
+
+def test_an_error_in_a_primitive_names_it_and_the_shapes():
+    @tg.primitive
+    def picky(x, y):
+        if x.shape != y.shape:
+            raise ValueError("shapes differ")
+        return x + y
+
+    tg.defvjp(picky, lambda g, _y, _a, _b: g, lambda g, _y, _a, _b: g)
+    with tg.scope("enc", step=0), pytest.raises(ValueError, match=r"picky at enc, t=0: shapes differ; got \(1,\) float64, \(2,\) float64"):
+        picky(leaf([1.0]), leaf([1.0, 2.0]))

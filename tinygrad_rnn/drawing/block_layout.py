@@ -1,0 +1,251 @@
+"""Where everything in one block stands: found by Graphviz's ``dot``, and taken by all copies of a step.
+
+Everything is laid out upward: inputs below, results above, as the lecture draws a step. Shared leaves stand outside the
+blocks; the line from one comes in at the lower edge, at a *tap*.
+
+``dot`` takes longer than linear time, and never ends on a few hundred operations that all use one weight. Where a block
+is too much for it, or no Graphviz is installed, a plainer layout serves: rows by depth, in order of appearance.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, TypeAlias
+
+import graphviz
+
+from .curves import ARROW, Curve, Point, upward
+from .labels import NOTE_SIZE, edge_words, width
+from .model import Edge
+from .renderers import NoGraphvizError, run
+
+Slot: TypeAlias = tuple[int, int]  # of an edge: its target, and which argument of it
+Size: TypeAlias = tuple[float, float]
+Box: TypeAlias = tuple[float, float, float, float]  # left, lower, right, upper
+
+GAP = 16.0  # between neighbours
+ROW_GAP = 24.0  # between rows
+GROUP_MARGIN = 14.0  # room for the group's name
+_MOST = 1500  # rows crossed by all edges together that dot is given: well under a second
+
+
+@dataclass(slots=True)
+class Group:
+    """Operations of one module within a block.
+
+    Attributes:
+        level: How many segments of the module path they have in common.
+        members: Operations, those of inner groups included.
+    """
+
+    level: int
+    members: list[int]
+    inner: list[Group]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is to be laid out: the sizes of vertices, shared leaves, edges between them, and groups."""
+
+    sizes: Mapping[int, Size]
+    taps: Sequence[int]
+    edges: Sequence[Edge]
+    groups: Sequence[Group]
+
+
+@dataclass(slots=True)
+class BlockLayout:
+    """Where things are, with the lower left corner at (0, 0).
+
+    Attributes:
+        centres: Of vertices.
+        taps: For each shared leaf the place at the lower edge where its line comes in.
+        curves: Of edges within the block; from the tap on where the source is a shared leaf.
+        notes: Where the words on an edge stand.
+        boxes: Around each group, outer ones first.
+    """
+
+    centres: dict[int, Point]
+    taps: dict[int, Point]
+    curves: dict[Slot, Curve]
+    notes: dict[Slot, Point]
+    boxes: list[tuple[Group, Box]]
+    width: float
+    height: float
+
+
+def lay_out(request: Request) -> BlockLayout:
+    """Find a place for everything in a block."""
+    depths = _depths(request)
+    crossed = sum(depths[edge.target] - depths.get(edge.source, -1) for edge in request.edges)
+    if crossed + len(request.sizes) <= _MOST:
+        try:
+            return _read(json.loads(run(_source(request), "json0", placed=False)), request)
+        except NoGraphvizError:
+            pass
+    return _plain(request, depths)
+
+
+def _depths(request: Request) -> dict[int, int]:
+    """The row of each vertex, counted from below: above all it comes from; a leaf just under what uses it first."""
+    depths: dict[int, int] = {}
+    sources: dict[int, list[int]] = {}
+    for edge in request.edges:
+        sources.setdefault(edge.target, []).append(edge.source)
+    for vertex in sorted(request.sizes):  # in order of creation: sources come first
+        depths[vertex] = max((depths.get(source, -1) + 1 for source in sources.get(vertex, ())), default=0)
+    nearest: dict[int, int] = {}
+    for edge in request.edges:
+        nearest[edge.source] = min(nearest.get(edge.source, depths[edge.target]), depths[edge.target])
+    for vertex in request.sizes:
+        if vertex not in sources and vertex in nearest:
+            depths[vertex] = max(nearest[vertex] - 1, 0)
+    return depths
+
+
+class Surroundings(NamedTuple):
+    """What is next to a vertex: nothing to the left or right of it; the middle of the space under and over its row."""
+
+    first: bool
+    last: bool
+    below: float
+    above: float
+
+
+def surroundings(layout: BlockLayout, sizes: Mapping[int, Size]) -> dict[int, Surroundings]:
+    """What is next to each vertex of a block."""
+    rows: dict[float, list[int]] = {}
+    for vertex, (_, y) in layout.centres.items():
+        rows.setdefault(round(y), []).append(vertex)
+    heights = sorted(rows)
+    halves = [max(sizes[v][1] for v in rows[y]) / 2 for y in heights]
+    found: dict[int, Surroundings] = {}
+    for i, y in enumerate(heights):
+        below = (heights[i - 1] + halves[i - 1] + y - halves[i]) / 2 if i else y - halves[i] - ROW_GAP / 2
+        top = i + 1 == len(heights)
+        above = y + halves[i] + ROW_GAP / 2 if top else (heights[i + 1] - halves[i + 1] + y + halves[i]) / 2
+        row = sorted(rows[y], key=lambda vertex: layout.centres[vertex])
+        for vertex in row:
+            found[vertex] = Surroundings(vertex == row[0], vertex == row[-1], below, above)
+    return found
+
+
+def mirrored(layout: BlockLayout) -> BlockLayout:
+    """The same layout with left and right exchanged."""
+
+    def flip(point: Point) -> Point:
+        return layout.width - point[0], point[1]
+
+    return BlockLayout(
+        {vertex: flip(centre) for vertex, centre in layout.centres.items()},
+        {leaf: flip(tap) for leaf, tap in layout.taps.items()},
+        {slot: Curve([flip(point) for point in points], flip(tip)) for slot, (points, tip) in layout.curves.items()},
+        {slot: flip(note) for slot, note in layout.notes.items()},
+        [(group, (layout.width - c, b, layout.width - a, d)) for group, (a, b, c, d) in layout.boxes],
+        layout.width,
+        layout.height,
+    )
+
+
+# ------------------------------------------------------------------------------------------------- by Graphviz
+
+
+def _source(request: Request) -> str:
+    """The block as Graphviz is asked to lay it out; vertices are called by their numbers."""
+    graph = graphviz.Digraph()
+    graph.attr(rankdir="BT", nodesep=f"{GAP / 72:.3f}", ranksep=f"{ROW_GAP / 72:.3f}")
+    graph.attr("node", shape="box", fixedsize="true", label="")
+    graph.attr("edge", arrowsize=f"{ARROW / 10:g}", fontsize=f"{NOTE_SIZE:g}")
+    _add_groups(graph, request.groups, request.sizes)
+    for vertex in request.sizes:
+        _add_vertex(graph, vertex, request.sizes)
+    with graph.subgraph() as lowest:
+        lowest.attr(rank="min")
+        for leaf in request.taps:
+            lowest.node(str(leaf), shape="point", width="0.02", height="0.02")
+    for edge in request.edges:
+        label = "x" * len(edge_words(edge)) or None
+        graph.edge(str(edge.source), str(edge.target), label, id=f"{edge.target} {edge.argument}")
+    return str(graph.source)
+
+
+def _add_vertex(graph: graphviz.Digraph, vertex: int, sizes: Mapping[int, Size]) -> None:
+    graph.node(str(vertex), width=f"{sizes[vertex][0] / 72:.3f}", height=f"{sizes[vertex][1] / 72:.3f}")
+
+
+def _add_groups(graph: graphviz.Digraph, groups: Sequence[Group], sizes: Mapping[int, Size]) -> None:
+    for group in groups:
+        with graph.subgraph(name=f"cluster_{group.level}_{group.members[0]}") as cluster:
+            cluster.attr(margin=f"{GROUP_MARGIN:g}")
+            _add_groups(cluster, group.inner, sizes)
+            for vertex in group.members:
+                _add_vertex(cluster, vertex, sizes)
+
+
+def _read(answer: Any, request: Request) -> BlockLayout:
+    """The layout in Graphviz's answer."""
+    left, lower, right, upper = _numbers(answer["bb"])
+    things = {thing["name"]: thing for thing in answer.get("objects", ())}
+    centres = {vertex: _point(things[str(vertex)]["pos"]) for vertex in request.sizes}
+    taps = {leaf: (_point(things[str(leaf)]["pos"])[0], lower) for leaf in request.taps}
+    curves: dict[Slot, Curve] = {}
+    notes: dict[Slot, Point] = {}
+    for edge in answer.get("edges", ()):
+        target, argument = edge["id"].split()
+        slot = int(target), int(argument)
+        tip, *points = edge["pos"].removeprefix("e,").split()
+        curves[slot] = Curve([_point(point) for point in points], _point(tip))
+        if "lp" in edge:
+            notes[slot] = _point(edge["lp"])
+    boxes: list[tuple[Group, Box]] = []
+    waiting = list(request.groups)
+    for group in waiting:
+        a, b, c, d = _numbers(things[f"cluster_{group.level}_{group.members[0]}"]["bb"])
+        boxes.append((group, (a, b, c, d)))
+        waiting.extend(group.inner)
+    return BlockLayout(centres, taps, curves, notes, boxes, right - left, upper - lower)
+
+
+def _numbers(words: str) -> list[float]:
+    return [float(word) for word in words.split(",")]
+
+
+def _point(words: str) -> Point:
+    x, y = _numbers(words)
+    return x, y
+
+
+# ------------------------------------------------------------------------------------------------- without
+
+
+def _plain(request: Request, depths: Mapping[int, int]) -> BlockLayout:
+    """Rows by depth, each in order of appearance and centred; edges go straight up behind whatever is in the way."""
+    rows: dict[int, list[int]] = {}
+    for vertex in sorted(request.sizes):
+        rows.setdefault(depths[vertex], []).append(vertex)
+    sizes = request.sizes
+    extents = [sum(sizes[v][0] for v in row) + GAP * (len(row) - 1) for row in rows.values()]
+    extent = max([*extents, GAP * len(request.taps)], default=0.0)
+    centres: dict[int, Point] = {}
+    y = ROW_GAP if request.taps else 0.0
+    for depth in sorted(rows):
+        row = rows[depth]
+        x = (extent - sum(sizes[v][0] for v in row) - GAP * (len(row) - 1)) / 2
+        height = max(sizes[v][1] for v in row)
+        for vertex in row:
+            centres[vertex] = x + sizes[vertex][0] / 2, y + height / 2
+            x += sizes[vertex][0] + GAP
+        y += height + ROW_GAP
+    taps = {leaf: (GAP / 2 + GAP * k, 0.0) for k, leaf in enumerate(request.taps)}
+    curves: dict[Slot, Curve] = {}
+    notes: dict[Slot, Point] = {}
+    for edge in request.edges:
+        start = taps.get(edge.source) or (centres[edge.source][0], centres[edge.source][1] + sizes[edge.source][1] / 2)
+        tip = centres[edge.target][0], centres[edge.target][1] - sizes[edge.target][1] / 2
+        slot = edge.target, edge.argument
+        curves[slot] = Curve(upward(start, (tip[0], tip[1] - ARROW)), tip)
+        if words := edge_words(edge):
+            notes[slot] = start[0] + width(words, NOTE_SIZE) / 2, start[1] + NOTE_SIZE
+    return BlockLayout(centres, taps, curves, notes, [], extent, max(y - ROW_GAP, 0.0))

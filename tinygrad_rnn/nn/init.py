@@ -1,0 +1,177 @@
+"""Initialisers: each writes into a tensor in place, drawing from ``tg.manual_seed``'s generator, and returns it.
+
+Names, arguments and distributions are PyTorch's (``torch.nn.init``); ``identity_`` is its ``eye_``.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, TypeVar
+
+import numpy as np
+
+from ..context import generator
+from ..tensor import Tensor
+
+T = TypeVar("T", bound=Tensor)
+
+_GAINS = {"linear": 1.0, "sigmoid": 1.0, "tanh": 5 / 3, "relu": math.sqrt(2), "selu": 0.75}
+
+
+def _write(tensor: T, values: Any) -> T:
+    """Put values into the tensor's array, and let graphs notice."""
+    if not isinstance(tensor, Tensor):
+        raise TypeError(f"init: expected a tensor to write into, got {type(tensor).__name__}")
+    array = tensor.data
+    array[...] = values
+    tensor.data = array
+    return tensor
+
+
+def constant_(tensor: T, val: float) -> T:
+    """Fill with ``val``.
+
+    >>> import numpy as np, tinygrad_rnn as tg
+    >>> tg.nn.init.constant_(tg.Tensor(np.zeros(2)), 0.5).tolist()
+    [0.5, 0.5]
+    """
+    return _write(tensor, val)
+
+
+def zeros_(tensor: T) -> T:
+    """Fill with 0."""
+    return _write(tensor, 0)
+
+
+def ones_(tensor: T) -> T:
+    """Fill with 1."""
+    return _write(tensor, 1)
+
+
+def uniform_(tensor: T, a: float = 0.0, b: float = 1.0) -> T:
+    """Draw from U(a, b).
+
+    Raises:
+        ValueError: a > b.
+    """
+    if not a <= b:
+        raise ValueError(f"uniform_: expected a <= b, got a={a}, b={b}")
+    return _write(tensor, generator().uniform(a, b, tensor.shape))
+
+
+def normal_(tensor: T, mean: float = 0.0, std: float = 1.0) -> T:
+    """Draw from N(mean, std^2).
+
+    Raises:
+        ValueError: ``std`` is negative.
+    """
+    if not std >= 0:
+        raise ValueError(f"normal_: expected std >= 0, got {std}")
+    return _write(tensor, generator().normal(mean, std, tensor.shape))
+
+
+def identity_(tensor: T, gain: float = 1.0) -> T:
+    """Write ``gain`` on the diagonal and 0 elsewhere: a hidden state that keeps its value by default.
+
+    Lecture, section 3, "Idea: Initialization"; Le, Jaitly and Hinton, "A Simple Way to Initialize Recurrent Networks of
+    Rectified Linear Units" (2015).
+
+    Raises:
+        ValueError: not a matrix.
+
+    >>> import numpy as np, tinygrad_rnn as tg
+    >>> tg.nn.init.identity_(tg.Tensor(np.empty((2, 2)))).tolist()
+    [[1.0, 0.0], [0.0, 1.0]]
+    """
+    if tensor.ndim != 2:
+        raise ValueError(f"identity_: expected a matrix, got shape {tensor.shape}")
+    return _write(tensor, gain * np.eye(*tensor.shape))
+
+
+def orthogonal_(tensor: T, gain: float = 1.0) -> T:
+    """Draw a matrix with orthonormal rows or columns (whichever are fewer), times ``gain``; later axes count as one.
+
+    The orthogonal factor of a Gaussian matrix, with R's diagonal made positive, so that it is uniform (Saxe, McClelland
+    and Ganguli, 2013; Mezzadri, 2007).
+
+    Raises:
+        ValueError: fewer than 2 axes.
+
+    >>> import numpy as np, tinygrad_rnn as tg
+    >>> q = tg.nn.init.orthogonal_(tg.Tensor(np.empty((2, 3)))).numpy()
+    >>> bool(np.allclose(q @ q.T, np.eye(2)))
+    True
+    """
+    if tensor.ndim < 2:
+        raise ValueError(f"orthogonal_: expected at least 2 axes, got shape {tensor.shape}")
+    rows, columns = tensor.shape[0], math.prod(tensor.shape[1:])
+    drawn = generator().standard_normal((max(rows, columns), min(rows, columns)))
+    q, r = np.linalg.qr(drawn)
+    q = q * np.where(np.diag(r) < 0, -1.0, 1.0)
+    return _write(tensor, gain * (q if rows >= columns else q.T).reshape(tensor.shape))
+
+
+def xavier_uniform_(tensor: T, gain: float = 1.0) -> T:
+    """Draw from U(-a, a) with a = gain sqrt(6 / (fan_in + fan_out)) (Glorot and Bengio, 2010).
+
+    Raises:
+        ValueError: fewer than 2 axes.
+    """
+    fan_in, fan_out = _fans(tensor, "xavier_uniform_")
+    bound = gain * math.sqrt(6 / max(fan_in + fan_out, 1))
+    return uniform_(tensor, -bound, bound)
+
+
+def xavier_normal_(tensor: T, gain: float = 1.0) -> T:
+    """Draw from N(0, s^2) with s = gain sqrt(2 / (fan_in + fan_out)) (Glorot and Bengio, 2010).
+
+    Raises:
+        ValueError: fewer than 2 axes.
+    """
+    fan_in, fan_out = _fans(tensor, "xavier_normal_")
+    return normal_(tensor, 0.0, gain * math.sqrt(2 / max(fan_in + fan_out, 1)))
+
+
+def kaiming_uniform_(tensor: T, a: float = 0.0, mode: str = "fan_in", nonlinearity: str = "leaky_relu") -> T:
+    """Draw from U(-b, b) with b = gain sqrt(3 / fan) (He, Zhang, Ren and Sun, 2015).
+
+    Args:
+        tensor: At least two axes: (out, in, ...).
+        a: The negative slope of the leaky ReLU that follows.
+        mode: ``"fan_in"`` keeps the size of what goes forward, ``"fan_out"`` that of the gradients.
+        nonlinearity: What follows: "leaky_relu", "relu", "tanh", "sigmoid", "selu" or "linear".
+
+    Raises:
+        ValueError: fewer than 2 axes, or an unknown mode or nonlinearity.
+    """
+    fans = dict(zip(("fan_in", "fan_out"), _fans(tensor, "kaiming_uniform_"), strict=True))
+    if mode not in fans:
+        raise ValueError(f"kaiming_uniform_: expected mode 'fan_in' or 'fan_out', got {mode!r}")
+    bound = calculate_gain(nonlinearity, a) * math.sqrt(3 / max(fans[mode], 1))
+    return uniform_(tensor, -bound, bound)
+
+
+def calculate_gain(nonlinearity: str, param: float = 0.01) -> float:
+    """Return the factor that keeps a signal's size through a nonlinearity; ``param`` is the slope of leaky_relu.
+
+    Raises:
+        ValueError: unknown nonlinearity.
+
+    >>> import tinygrad_rnn as tg
+    >>> round(tg.nn.init.calculate_gain("tanh"), 4)
+    1.6667
+    """
+    if nonlinearity == "leaky_relu":
+        return math.sqrt(2 / (1 + param * param))
+    if nonlinearity not in _GAINS:
+        known = ", ".join(sorted([*_GAINS, "leaky_relu"]))
+        raise ValueError(f"calculate_gain: expected one of {known}, got {nonlinearity!r}")
+    return _GAINS[nonlinearity]
+
+
+def _fans(tensor: Tensor, name: str) -> tuple[int, int]:
+    """How many numbers go into one unit, and how many units one number goes to: weights are (out, in, ...)."""
+    if tensor.ndim < 2:
+        raise ValueError(f"{name}: expected at least 2 axes, (out, in, ...), got shape {tensor.shape}")
+    field = math.prod(tensor.shape[2:])
+    return tensor.shape[1] * field, tensor.shape[0] * field

@@ -1,0 +1,179 @@
+"""Recurrent layers: a step applied along a sequence by ``tg.scan``, so that the recorded graph is the unrolled net.
+
+The input's share of the gates is one product for all steps; only the product with the state is left for each step.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..context import current, site
+from ..recurrence import scan
+from ..tensor import Tensor
+from ..tree import map_leaves
+from .cells import Elman, GatedRecurrentUnit, LongShortTermMemory, Recurrent
+from .layers import as_input
+
+
+class Layer(Recurrent):
+    """One recurrent layer: PyTorch's parameter names (``weight_ih_l0``), shapes and order of gates."""
+
+    def __init__(self, input_size: int, hidden_size: int, bias: bool = True, batch_first: bool = False) -> None:
+        super().__init__(input_size, hidden_size, bias)
+        self.batch_first = batch_first
+        self.add_weights("_l0", input_size)
+
+    def forward(self, x: Any, state: Any = None, lengths: Any = None) -> tuple[Any, Any]:
+        where = site(type(self).__name__, current.get())
+        ndim = np.ndim(x)
+        if ndim not in (2, 3):
+            form = "(B, T, I)" if self.batch_first else "(T, B, I)"
+            raise ValueError(
+                f"{where}: expected an input of shape {form}, or (T, I) without a batch, got {np.shape(x)}"
+            )
+        w_ih, w_hh, b_ih, b_hh = self.weights("_l0")
+        x = as_input(self, x, self.input_size, w_ih.dtype)
+        x = np.expand_dims(x, 1) if ndim == 2 else np.swapaxes(x, 0, 1) if self.batch_first else x
+        if lengths is not None:
+            if ndim == 2:
+                raise ValueError(f"{where}: lengths need a batch; cut an unbatched input to its length instead")
+            x = _without_padding(x, lengths, where)
+        gates = self.from_input(x, w_ih, b_ih, b_hh)
+        first = self.first_state(state, gates, ndim)
+        ys, last = self.run(gates, first, w_hh, b_hh, lengths)
+        if ndim == 2:
+            return ys[:, 0], last
+        last = map_leaves(lambda part: np.expand_dims(part, 0), last)
+        return (np.swapaxes(ys, 0, 1) if self.batch_first else ys), last
+
+    def run(self, gates: Any, state: Any, w_hh: Any, b_hh: Any, lengths: Any) -> tuple[Any, Any]:
+        """Apply the step along ``gates`` (T, B, G H), from ``state`` (B, H): ys (T, B, H) and the last state."""
+        weight = w_hh.transpose()
+
+        def step(state: Any, gates: Any) -> tuple[Any, Any]:
+            state = self.step(state, gates, weight, b_hh)
+            return state, state[0] if self.memory else state
+
+        last, ys = scan(step, state, gates, lengths=lengths)
+        return ys, last
+
+    def first_state(self, state: Any, gates: Any, ndim: int) -> Any:
+        """The state to begin with, (B, H): zeros, or what was given: (1, B, H), or (1, H) without a batch."""
+        batch = gates.shape[1]
+        if state is None:
+            return self.state_of_zeros((batch, self.hidden_size), gates.dtype)
+        self.check_state(state, (1, batch, self.hidden_size) if ndim == 3 else (1, self.hidden_size))
+        state = tuple(state) if self.memory else state
+        return map_leaves(lambda part: part[0], state) if ndim == 3 else state
+
+    def extra_repr(self) -> str:
+        return super().extra_repr() + (", batch_first=True" if self.batch_first else "")
+
+
+def _without_padding(x: Any, lengths: Any, where: str) -> Any:
+    """``x`` (T, B, I) with zeros past each length: NaN there would reach the weights' gradient through 0 * NaN."""
+    ends = lengths.numpy() if isinstance(lengths, Tensor) else np.asarray(lengths)
+    steps, batch = np.shape(x)[:2]
+    if ends.shape != (batch,) or ends.dtype.kind not in "iu":
+        raise ValueError(
+            f"{where}: expected lengths to be whole numbers of shape ({batch},), got {ends.dtype} {ends.shape}"
+        )
+    return np.where((np.arange(steps)[:, None] < ends)[..., None], x, 0)
+
+
+class RNN(Elman, Layer):
+    """A plain recurrent layer: h_t = tanh(W_ih x_t + b_ih + W_hh h_{t-1} + b_hh) (Elman, 1990).
+
+    Args:
+        input_size: I.
+        hidden_size: H.
+        nonlinearity: "tanh" or "relu".
+        bias: Have b_ih and b_hh.
+        batch_first: x and output are (B, T, ...) instead of (T, B, ...); states never are.
+
+    Shapes: ``output, h_n = layer(x, state=None, lengths=None)`` with x (T, B, I), state (1, B, H) or None for zeros,
+    lengths (B,); output (T, B, H) holds every h_t, h_n (1, B, H) the last. Without a batch: x (T, I), state (1, H),
+    output (T, H), h_n (1, H). Past its length a sequence's output is 0, its h_n is the last valid state, and padding
+    has no influence, not even NaN.
+
+    Raises:
+        ValueError: a size or the nonlinearity is not one; in the call, a shape does not fit, T is 0, or lengths are
+            not whole numbers in 0..T.
+
+    >>> import numpy as np, tinygrad_rnn as tg
+    >>> output, h_n = tg.nn.RNN(3, 4)(np.ones((5, 2, 3), np.float32))
+    >>> output.shape, h_n.shape
+    ((5, 2, 4), (1, 2, 4))
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        nonlinearity: str = "tanh",
+        bias: bool = True,
+        batch_first: bool = False,
+    ) -> None:
+        super().__init__(input_size, hidden_size, bias, batch_first)
+        self.choose(nonlinearity)
+
+
+class LSTM(LongShortTermMemory, Layer):
+    """An LSTM layer (Hochreiter and Schmidhuber, 1997; lecture, section 3, "LSTM Math").
+
+        i, f, g, o = sigmoid, sigmoid, tanh, sigmoid of the four blocks of W_ih x_t + b_ih + W_hh h_{t-1} + b_hh
+        c_t = f * c_{t-1} + i * g
+        h_t = o * tanh(c_t)
+
+    Args:
+        input_size: I.
+        hidden_size: H.
+        bias: Have b_ih and b_hh.
+        batch_first: x and output are (B, T, ...) instead of (T, B, ...); states never are.
+
+    Shapes: ``output, (h_n, c_n) = layer(x, state=None, lengths=None)`` with x (T, B, I), state a pair (h_0, c_0) of
+    (1, B, H) or None for zeros, lengths (B,); output (T, B, H) holds every h_t, h_n and c_n (1, B, H) the last. Without
+    a batch: x (T, I), states (1, H), output (T, H). Past its length a sequence's output is 0, its state is the last
+    valid one, and padding has no influence, not even NaN.
+
+    Raises:
+        ValueError: a size is not one; in the call, a shape does not fit, T is 0, or lengths are not whole numbers in
+            0..T.
+        TypeError: the state is not a pair.
+
+    >>> import numpy as np, tinygrad_rnn as tg
+    >>> lstm = tg.nn.LSTM(3, 4)
+    >>> output, (h_n, c_n) = lstm(np.ones((5, 2, 3), np.float32), lengths=[5, 2])
+    >>> output.shape, h_n.shape, c_n.shape
+    ((5, 2, 4), (1, 2, 4), (1, 2, 4))
+    >>> bool((output[1, 1].numpy() == h_n[0, 1].numpy()).all()), float(abs(output[2:, 1]).max())
+    (True, 0.0)
+    """
+
+
+class GRU(GatedRecurrentUnit, Layer):
+    """A GRU layer (Cho et al., 2014, in PyTorch's variant).
+
+        r, z = sigmoid of the first two blocks of W_ih x_t + b_ih + W_hh h_{t-1} + b_hh
+        n = tanh(W_in x_t + b_in + r * (W_hn h_{t-1} + b_hn))
+        h_t = (1 - z) * n + z * h_{t-1}
+
+    Args:
+        input_size: I.
+        hidden_size: H.
+        bias: Have b_ih and b_hh.
+        batch_first: x and output are (B, T, ...) instead of (T, B, ...); states never are.
+
+    Shapes: ``output, h_n = layer(x, state=None, lengths=None)``, as for ``RNN``.
+
+    Raises:
+        ValueError: a size is not one; in the call, a shape does not fit, T is 0, or lengths are not whole numbers in
+            0..T.
+
+    >>> import numpy as np, tinygrad_rnn as tg
+    >>> output, h_n = tg.nn.GRU(3, 4, batch_first=True)(np.ones((2, 5, 3), np.float32))
+    >>> output.shape, h_n.shape
+    ((2, 5, 4), (1, 2, 4))
+    """
