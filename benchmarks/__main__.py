@@ -84,6 +84,7 @@ def measure(options: argparse.Namespace, parts: Sequence[str], libraries: Sequen
         workers = [stack.enter_context(Worker(name, options.threads)) for name in libraries]
         versions = {name: version for worker in workers for name, version in worker.ask("versions").items()}
         results["machine"] = machine.describe(options.threads, versions)
+        chained = [worker.library for worker in workers if worker.ask("has_chain")]
         print(machine.words(results["machine"]), flush=True)
         if "loop" in parts:
             sizes = options.sizes or (loop.QUICK_SIZES if options.quick else loop.SIZES)
@@ -98,7 +99,7 @@ def measure(options: argparse.Namespace, parts: Sequence[str], libraries: Sequen
         show("Import", "import", result, imports.report(result))
     if "chain" in parts:
         length = chain.QUICK_LENGTH if options.quick else chain.LENGTH
-        result = chain.run(libraries, options.threads, length, effort)
+        result = chain.run(chained, options.threads, length, effort)
         show("A chain of additions", "chain", result, chain.report(result))
     return results
 

@@ -8,32 +8,35 @@ from functools import partial
 from typing import Any
 
 from .progress import Progress
-from .quiet import least_disturbed
+from .quiet import Meter, least_disturbed
 from .report import disturbance, table, verdict
 from .workers import Effort, Worker
 
 LENGTH, QUICK_LENGTH = 1_000_000, 20_000
-WIDTHS = (1, 32)  # numbers in y
+WIDTHS = (1, 32)  # of y, a vector
 SECONDS = ("build", "walk", "free", "total")
 COUNTS = ("peak_bytes", "left_bytes", "left_objects")
 
 
 def run(libraries: Sequence[str], threads: int, length: int, effort: Effort) -> dict[str, Any]:
     """Each repeat in a process of its own, so that its peak of memory is its own; the libraries alternate."""
-    with Progress("chain", effort.fresh * len(WIDTHS)) as progress:
+    meter = Meter()
+    with Progress("chain", effort.chains * len(WIDTHS)) as progress:
 
         def all_of(width: int) -> dict[str, Any]:
-            progress.at(f"{width} numbers")
+            progress.at(f"width {width}")
             answers = {}
             for library in libraries:
-                with Worker(library, threads) as worker:
+                with meter, Worker(library, threads) as worker:
                     answers[library] = worker.ask("chain", length, width)
                 if not answers[library]["right"]:
                     raise RuntimeError(f"{library}: the gradient of a chain of {length} additions is wrong")
             progress.tick()
             return answers
 
-        found = {width: least_disturbed(partial(all_of, width), effort.fresh, effort.patience) for width in WIDTHS}
+        found = {
+            width: least_disturbed(partial(all_of, width), meter, effort.chains, effort.patience) for width in WIDTHS
+        }
     rows = []
     for width, (rounds, others) in found.items():
         for library in libraries:
@@ -41,12 +44,12 @@ def run(libraries: Sequence[str], threads: int, length: int, effort: Effort) -> 
             row: dict[str, Any] = {"width": width, "library": library, "others": others}
             row |= {key: statistics.median(answer[key] for answer in answers) for key in SECONDS}
             rows.append(row | {key: max(answer[key] for answer in answers) for key in COUNTS})
-    return {"rows": rows, "length": length, "repeats": effort.fresh}
+    return {"rows": rows, "length": length, "repeats": effort.chains}
 
 
 def report(result: dict[str, Any]) -> str:
     header = [
-        f"{result['length']:,} additions", "numbers", *(f"{part} s" for part in SECONDS),
+        f"{result['length']:,} additions", "width", *(f"{part} s" for part in SECONDS),
         "peak MB", "left MB", "Python objects left",
     ]  # fmt: skip
     rows = []
@@ -59,6 +62,6 @@ def report(result: dict[str, Any]) -> str:
     by_width = {(row["width"], row["library"]): row["total"] for row in result["rows"]}
     for (width, library), seconds in by_width.items():
         if library != ours:
-            what = f"time of {ours} over {library}'s, {width} numbers"
+            what = f"time of {ours} over {library}'s at width {width}"
             lines.append(verdict(what, by_width[width, ours] / seconds, 1.0, ours, library))
     return "\n".join(lines).rstrip() + disturbance(max(row["others"] for row in result["rows"]))

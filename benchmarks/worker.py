@@ -71,6 +71,9 @@ class Bench:
             self.steps[key](lambda: None)
         return (resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before) / repeats
 
+    def has_chain(self) -> bool:
+        return self.lib.has_leaves
+
     def chain(self, length: int, width: int) -> dict[str, Any]:
         """y = y + x, ``length`` times: seconds and bytes to build, walk and free it, with the collector off.
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .quiet import least_disturbed
+from .quiet import Meter, least_disturbed
 
 ROOT = Path(__file__).resolve().parent.parent
 # An idle thread of OpenBLAS or OpenMP spins on its core for some 30 ms before it sleeps: wait until it does.
@@ -80,19 +80,20 @@ class Effort(NamedTuple):
     Attributes:
         blocks: Of each thing, alternating with the others'.
         seconds, repeats: Each block takes at least so long, and holds at least so many.
-        fresh: Runs of what takes a process of its own: a chain; imports, ten times as many.
+        chains, imports: How many of these; each takes a process of its own.
         patience: Run at most so many times as much, where other programs disturb.
     """
 
     blocks: int
     seconds: float
     repeats: int
-    fresh: int
+    chains: int
+    imports: int
     patience: int
 
 
-FULL = Effort(blocks=10, seconds=0.25, repeats=3, fresh=3, patience=3)
-QUICK = Effort(blocks=2, seconds=0.02, repeats=2, fresh=1, patience=1)
+FULL = Effort(blocks=10, seconds=0.25, repeats=3, chains=3, imports=30, patience=3)
+QUICK = Effort(blocks=2, seconds=0.02, repeats=2, chains=1, imports=2, patience=1)
 
 
 Repeat = tuple[float, float | None]  # seconds of the whole, and of its forward part
@@ -123,17 +124,19 @@ def alternate(turns: Sequence[Turn], effort: Effort, tick: Callable[[], None] = 
         first = min(total for total, _ in worker.ask("measure", key, 2))
         repeats.append(max(effort.repeats, math.ceil(effort.seconds / first)))
     order = list(range(len(turns)))
+    meter = Meter({turn.worker.process for turn in turns})
 
     def blocks() -> dict[int, list[Repeat]]:
         answers = {}
         for i in order:
             time.sleep(SETTLE)
-            answers[i] = turns[i].worker.ask("measure", turns[i].key, repeats[i])
+            with meter:
+                answers[i] = turns[i].worker.ask("measure", turns[i].key, repeats[i])
         order.reverse()
         tick()
         return answers
 
-    rounds, others = least_disturbed(blocks, effort.blocks, effort.patience, {turn.worker.process for turn in turns})
+    rounds, others = least_disturbed(blocks, meter, effort.blocks, effort.patience)
     times = [_summary([repeat for answers in rounds for repeat in answers[i]]) for i in range(len(turns))]
     return Timed(times, others)
 

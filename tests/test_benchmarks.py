@@ -53,12 +53,36 @@ def test_the_libraries_gradients_agree(tmp_path: Path) -> None:
     assert "geometric mean of 3 ratios to torch" in text
 
 
+def test_without_torch_the_extra_is_named() -> None:
+    code = "from benchmarks import adapters, __main__; adapters.installed = 'tinygrad_rnn'.__eq__; __main__.main({!r})"
+    arguments = ["loop", "--quick", "--cells", "rnn", "--sizes", "2,2,2,2"]
+    process = subprocess.run(
+        [sys.executable, "-c", code.format(arguments)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=True,
+    )
+    assert 'torch is not installed, so nothing is compared with it: pip install "tinygrad-rnn[peers]"' in process.stdout
+    assert "| rnn (2, 2, 2, 2)" in process.stdout
+
+
+def test_our_worker_and_the_parent_never_import_torch() -> None:
+    code = (
+        "import sys; from benchmarks import adapters, worker, __main__; adapters.load('tinygrad_rnn'); "
+        "print('torch' in sys.modules)"
+    )
+    process = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert process.stdout.strip() == "False"
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
         (["looop"], "the parts are loop, steps, import, chain"),
         (["loop", "--sizes", "3,4,5"], "T,B,IN,HIDDEN"),
-        (["loop", "--threads", "0"], "expected at least 1"),
+        (["loop", "--threads", "0"], "--threads: expected at least 1, got 0"),
         (["loop", "--libraries", "abacus"], "invalid choice"),
     ],
 )

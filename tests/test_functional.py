@@ -48,7 +48,14 @@ def torch_logsumexp(x, axis, keepdims):
     return torch.logsumexp(x, tuple(range(x.ndim)) if axis is None else axis, keepdims)
 
 
-# ---- embedding, dropout, layer norm
+# ---- linear, embedding, dropout, layer norm
+
+
+@st.composite
+def affine_maps(draw, bias):
+    x = draw(arrays(draw(shapes(min_dims=1))))
+    outputs = draw(st.integers(0, 3))
+    return [x, draw(arrays((outputs, x.shape[-1]))), *[draw(arrays((outputs,))) for _ in range(bias)]], {}
 
 
 @st.composite
@@ -88,6 +95,92 @@ def torch_layer_norm(x, weight=None, bias=None, *, normalized_shape):
     return TF.layer_norm(x, normalized_shape, weight, bias, eps=0.1)
 
 
+# ---- losses
+
+REDUCTIONS = st.sampled_from(["none", "mean", "sum"])
+
+
+@st.composite
+def classified(draw, weighted=True, **options):
+    """Scores, and class indices for one of their axes, some of them to be ignored."""
+    shape = draw(shapes(min_dims=1))
+    axis = draw(st.none() | st.integers(-len(shape), len(shape) - 1))
+    classes = (1 if len(shape) > 1 else 0) if axis is None else axis % len(shape)
+    shape = (*shape[:classes], draw(st.integers(1, 4)), *shape[classes + 1 :])
+    ignore_index = draw(st.sampled_from([-100, 0]))
+    target = draw(arrays((*shape[:classes], *shape[classes + 1 :]), 0, shape[classes])).astype(np.int64)
+    if draw(st.booleans()):
+        target = np.where(draw(arrays(target.shape)) > 1, ignore_index, target)
+    weight = draw(st.none() | arrays((shape[classes],), 0, 3)) if weighted else None
+    given_options = {"target": target, "axis": axis, "weight": weight, "ignore_index": ignore_index}
+    return [draw(arrays(shape, -6, 6))], given_options | {k: draw(v) for k, v in options.items()}
+
+
+def counts_something(_x, target, weight, ignore_index, reduction, **_):
+    """Is the mean more than 0 / 0?"""
+    counted = target[target != ignore_index]
+    return reduction != "mean" or (counted.size if weight is None else weight[counted].sum())
+
+
+def torch_loss(function):
+    def loss(x, target, axis, weight, **options):
+        x = x.movedim(axis, min(x.ndim - 1, 1)) if axis is not None else x
+        return function(x, torch.tensor(target), None if weight is None else torch.tensor(weight.copy()), **options)
+
+    return loss
+
+
+@st.composite
+def class_probabilities(draw):
+    (x,), options = draw(classified(reduction=REDUCTIONS, label_smoothing=st.sampled_from([0.0, 0.3])))
+    del options["target"], options["ignore_index"]
+    return [x, draw(arrays(x.shape, 0, 2))], options
+
+
+def torch_soft_cross_entropy(x, target, axis, weight, reduction, label_smoothing):
+    if axis is not None:
+        x, target = (a.movedim(axis, min(x.ndim - 1, 1)) for a in (x, target))
+    weight = None if weight is None else torch.tensor(weight.copy())
+    return TF.cross_entropy(x, target, weight, reduction=reduction, label_smoothing=label_smoothing)
+
+
+@st.composite
+def pairs(draw):
+    shape = draw(shapes())
+    return [draw(arrays(shape)), draw(arrays(shape))], {"reduction": draw(REDUCTIONS)}
+
+
+@st.composite
+def yes_or_no(draw, weights_are_options):
+    shape = draw(shapes())
+    x, t = draw(arrays(shape)), draw(arrays(shape, 0, 1))
+    weights = [draw(arrays(draw(st.sampled_from([shape, shape[-1:]])), 0, 3)) for _ in range(2)]
+    options = {"reduction": draw(REDUCTIONS)}
+    if weights_are_options:
+        return [x, t], dict(zip(("weight", "pos_weight"), weights, strict=True)) | options
+    return [x, t, *weights], options
+
+
+def not_empty(x, *_, **__):
+    return x.size
+
+
+def bce(x, t, weight, pos_weight, reduction):
+    return F.binary_cross_entropy_with_logits(x, t, weight, reduction, pos_weight)
+
+
+def torch_bce(x, t, weight, pos_weight, reduction):
+    weight, pos_weight = torch.tensor(weight.copy()), torch.tensor(pos_weight.copy())
+    return TF.binary_cross_entropy_with_logits(x, t, weight, reduction=reduction, pos_weight=pos_weight)
+
+
+def defined_bce(x, t, weight, pos_weight, reduction):
+    """By its definition: PyTorch's own function has no derivative with respect to the weights."""
+    y = torch.sigmoid(x)
+    loss = -weight * (pos_weight * t * y.log() + (1 - t) * (1 - y).log())
+    return loss if reduction == "none" else getattr(loss, reduction)()
+
+
 CASES = [
     elementwise(F.sigmoid, torch.sigmoid),
     elementwise(F.relu, TF.relu, corners=[0]),
@@ -114,6 +207,8 @@ CASES = [
     Case(F.softmax, (F.softmax,), lambda x, axis: torch_log_softmax(x, axis).exp(), along_an_axis()),
     Case(F.log_softmax, (F.log_softmax,), torch_log_softmax, along_an_axis()),
     Case(F.logsumexp, (F.logsumexp,), torch_logsumexp, along_an_axis(none=True, keepdims=st.booleans())),
+    Case(F.linear, (F.linear,), TF.linear, affine_maps(0)),
+    Case(F.linear, (F.linear,), TF.linear, affine_maps(1), note="with bias"),
     Case(
         F.embedding,
         (lambda w, index, padding_idx: F.embedding(index, w, padding_idx),),
@@ -125,7 +220,28 @@ CASES = [
     Case(F.dropout, (seeded_dropout,), torch_dropout, one_array(p=st.sampled_from([0.0, 0.3, 0.9, 1.0]))),
     Case(F.layer_norm, (layer_norm,), torch_layer_norm, normalisations(0), note="alone"),
     Case(F.layer_norm, (layer_norm,), torch_layer_norm, normalisations(2), note="affine"),
+    Case(
+        F.cross_entropy,
+        (F.cross_entropy,),
+        torch_loss(TF.cross_entropy),
+        classified(reduction=REDUCTIONS, label_smoothing=st.sampled_from([0.0, 0.3, 1.0])),
+        counts_something,
+        weight=3,
+    ),
+    Case(
+        F.cross_entropy, (F.cross_entropy,), torch_soft_cross_entropy, class_probabilities(), note="of probabilities"
+    ),
+    Case(F.nll_loss, (F.nll_loss,), torch_loss(TF.nll_loss), classified(reduction=REDUCTIONS), counts_something),
+    Case(F.mse_loss, (F.mse_loss,), TF.mse_loss, pairs()),
+    Case(F.l1_loss, (F.l1_loss,), TF.l1_loss, pairs(), smooth=lambda a, b, **_: not (a == b).any()),
+    Case(F.binary_cross_entropy_with_logits, (bce,), torch_bce, yes_or_no(True)),
+    Case(F.binary_cross_entropy_with_logits, (bce,), defined_bce, yes_or_no(False), not_empty, note="with weights"),
 ]
+
+
+def test_every_public_function_is_reached():
+    """one_hot returns integers, so it has tests of its own, in test_functional_input.py."""
+    assert {case.primitive.__name__ for case in CASES} | {"one_hot"} == set(F.__all__)
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)

@@ -58,7 +58,11 @@ def test_the_exact_rule(gradients, max_norm, p):
             np.testing.assert_array_equal(parameter.grad.numpy(), g)
 
 
-@given(st.lists(entries(np.float32, 100), min_size=1, max_size=3), st.floats(0.01, 10), st.sampled_from([1.0, 2.0, math.inf]))
+@given(
+    st.lists(entries(np.float32, 100), min_size=1, max_size=3),
+    st.floats(0.01, 10),
+    st.sampled_from([1.0, 2.0, math.inf]),
+)
 def test_equals_torch_to_its_epsilon(gradients, max_norm, p):
     torch = pytest.importorskip("torch", reason="this test compares with PyTorch")
     assume(p < math.inf or all(g.size for g in gradients))  # PyTorch refuses the largest entry of none
@@ -76,14 +80,17 @@ def test_equals_torch_to_its_epsilon(gradients, max_norm, p):
 
 
 @pytest.mark.parametrize(
-    ("dtype", "size"), [(np.float32, 1e30), (np.float32, 1e-40), (np.float64, 1e200), (np.float64, 1e-300), (np.float16, 6e4)]
+    ("dtype", "size"),
+    [(np.float32, 1e30), (np.float32, 1e-40), (np.float64, 1e200), (np.float64, 1e-300), (np.float16, 6e4)],
 )
 def test_nothing_overflows_or_vanishes_on_the_way(dtype, size):
     g = np.array([3, -4], dtype) / dtype(4) * dtype(size)
     (parameter,) = with_gradients(g)
     exact = math.hypot(*map(float, g))
     assert clip_grad_norm_([parameter], exact / 2) == pytest.approx(exact, rel=1e-15)
-    np.testing.assert_allclose(parameter.grad.numpy(), g / 2, rtol=4 * np.finfo(dtype).eps, atol=np.finfo(dtype).smallest_subnormal)
+    np.testing.assert_allclose(
+        parameter.grad.numpy(), g / 2, rtol=4 * np.finfo(dtype).eps, atol=np.finfo(dtype).smallest_subnormal
+    )
 
 
 def test_a_norm_beyond_float64_is_still_clipped():

@@ -87,7 +87,7 @@ def test_a_write_after_the_forward_pass_is_noticed():
     w, x = tg.nn.Parameter([2.0]), tg.Tensor([3.0], requires_grad=True)
     y = (w * x).sum()
     init.ones_(w)
-    with pytest.raises(RuntimeError, match="tensor 'w'|modified in place"):
+    with pytest.raises(RuntimeError, match="modified in place"):
         y.backward()
 
 
@@ -96,9 +96,21 @@ def test_a_write_after_the_forward_pass_is_noticed():
     [
         (lambda: init.identity_(tg.Tensor([1.0])), ValueError, r"identity_: expected a matrix, got shape \(1,\)"),
         (lambda: init.orthogonal_(tg.Tensor([1.0])), ValueError, "orthogonal_: expected at least 2 axes"),
-        (lambda: init.xavier_normal_(tg.Tensor([1.0])), ValueError, r"xavier_normal_: expected at least 2 axes, \(out, in"),
-        (lambda: init.kaiming_uniform_(tg.Tensor([[1.0]]), mode="in"), ValueError, "expected mode 'fan_in' or 'fan_out'"),
-        (lambda: init.kaiming_uniform_(tg.Tensor([[1.0]]), nonlinearity="x"), ValueError, "calculate_gain: expected one of"),
+        (
+            lambda: init.xavier_normal_(tg.Tensor([1.0])),
+            ValueError,
+            r"xavier_normal_: expected at least 2 axes, \(out, in",
+        ),
+        (
+            lambda: init.kaiming_uniform_(tg.Tensor([[1.0]]), mode="in"),
+            ValueError,
+            "expected mode 'fan_in' or 'fan_out'",
+        ),
+        (
+            lambda: init.kaiming_uniform_(tg.Tensor([[1.0]]), nonlinearity="x"),
+            ValueError,
+            "calculate_gain: expected one of",
+        ),
         (lambda: init.normal_(tg.Tensor([1.0]), std=-1), ValueError, "normal_: expected std >= 0, got -1"),
         (lambda: init.uniform_(tg.Tensor([1.0]), 1.0, 0.0), ValueError, "uniform_: expected a <= b, got a=1.0, b=0.0"),
         (lambda: init.zeros_(np.zeros(2)), TypeError, "init: expected a tensor to write into, got ndarray"),

@@ -64,6 +64,17 @@ class TestLinear:
         np.testing.assert_array_equal(layer(codes).numpy(), layer(codes.numpy().astype(np.float32)).numpy())
         np.testing.assert_array_equal(layer([1.0, 0.0, 0.0]).numpy(), layer([1, 0, 0]).numpy())
 
+    def test_errors_of_the_function(self):
+        with (
+            pytest.raises(
+                ValueError, match=r"linear at enc: expected an input \(\.\.\., I\) and a weight \(O, I\), got shapes"
+            ),
+            tg.scope("enc"),
+        ):
+            tg.functional.linear(np.ones((2, 3)), np.ones((4, 2)))
+        with pytest.raises(ValueError, match=r"linear: expected a bias of shape \(4,\), got \(1,\)"):
+            tg.functional.linear(np.ones(3), np.ones((4, 3)), np.ones(1))
+
     def test_errors(self):
         net = tg.nn.Sequential(tg.nn.Linear(3, 2))
         with pytest.raises(ValueError, match=r"Linear at 0: expected an input of shape \(\.\.\., 3\), got \(4, 2\)"):

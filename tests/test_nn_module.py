@@ -302,7 +302,7 @@ class TestSequential:
         for _ in range(11):
             net.append(tg.nn.Linear(1, 1, bias=False))
         assert list(net.state_dict()) == [f"{i}.weight" for i in range(11)]
-        assert [layer is net[i] for i, layer in enumerate(net)] == [True] * 11
+        assert list(net) == [net[i] for i in range(11)]
 
     def test_what_cannot_be_called_is_refused(self):
         with pytest.raises(TypeError, match="expected modules or functions, got 3"):

@@ -8,6 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import tinygrad_rnn as tg
+from tinygrad_rnn.walk import walk
 
 torch = pytest.importorskip("torch", reason="these tests compare with PyTorch")
 
@@ -61,7 +62,14 @@ def compare_gradients(ours, theirs, outputs, leaves):
 
 
 class TestCells:
-    @given(kinds, st.sampled_from([(), (0,), (1,), (3,)]), st.integers(1, 4), st.integers(1, 4), st.booleans(), st.booleans())
+    @given(
+        kinds,
+        st.sampled_from([(), (0,), (1,), (3,)]),
+        st.integers(1, 4),
+        st.integers(1, 4),
+        st.booleans(),
+        st.booleans(),
+    )
     @example(("LSTM", {}), (2,), 1, 1, False, True)
     def test_equal_torch(self, kind, batch, inputs, hidden, bias, given_state):
         name, options = kind
@@ -207,7 +215,10 @@ class TestLayers:
         ("arguments", "message"),
         [
             ((np.ones((5, 2, 4)),), r"LSTM at 0: expected an input of shape \(\.\.\., 3\), got \(5, 2, 4\)"),
-            ((np.ones(3),), r"LSTM at 0: expected an input of shape \(T, B, I\), or \(T, I\) without a batch, got \(3,\)"),
+            (
+                (np.ones(3),),
+                r"LSTM at 0: expected an input of shape \(T, B, I\), or \(T, I\) without a batch, got \(3,\)",
+            ),
             ((np.ones((0, 2, 3)),), "expected at least one step, got T=0"),
             ((np.ones((5, 2, 3)), (np.ones((2, 4)),) * 2), r"state h to have shape \(1, 2, 4\), got \(2, 4\)"),
             ((np.ones((5, 3)), (np.ones((1, 1, 4)),) * 2), r"state h to have shape \(1, 4\), got \(1, 1, 4\)"),
@@ -222,6 +233,23 @@ class TestLayers:
         net = tg.nn.Sequential(tg.nn.LSTM(3, 4))
         with pytest.raises(ValueError, match=message):
             net[0](*arguments)
+
+
+@pytest.mark.parametrize("kind", ["RNN", "LSTM", "GRU"])
+def test_a_walk_shows_what_each_step_adds_to_the_shared_weight(kind):
+    layer = getattr(tg.nn, kind)(2, 3).astype(np.float64)
+    output, _ = layer(np.random.standard_normal((4, 1, 2)))
+    weight, summands = layer.weight_hh_l0, {}
+
+    def observe(node, argument, gradient):
+        if node.parents[argument] is weight.node:
+            summands[node.step] = gradient.copy()
+
+    loss = output.sum()
+    walk([(loss.node, np.ones(()))], None, observe=observe, retain_graph=True)
+    loss.backward()
+    assert sorted(summands) == [0, 1, 2, 3]
+    np.testing.assert_allclose(sum(summands.values()), weight.grad.numpy(), rtol=1e-12)
 
 
 def test_the_lectures_exercise_a_remembered_cell_passes_its_gradient_unmodified():

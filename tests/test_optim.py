@@ -31,7 +31,9 @@ rmsprop = st.fixed_dictionaries(
         "weight_decay": decays,
     }
 )
-adam = st.fixed_dictionaries({"lr": rates, "betas": betas, "eps": eps, "amsgrad": st.booleans(), "weight_decay": decays})
+adam = st.fixed_dictionaries(
+    {"lr": rates, "betas": betas, "eps": eps, "amsgrad": st.booleans(), "weight_decay": decays}
+)
 settings = st.one_of(
     st.tuples(st.just("SGD"), sgd),
     st.tuples(st.just("RMSprop"), rmsprop),
@@ -173,7 +175,11 @@ def test_an_update_is_in_place_and_noticed_by_a_graph_recorded_before(kind):
 
 
 def test_a_gradient_is_not_written_into():
-    for kind, options in [(tg.optim.SGD, {"momentum": 0.9}), (tg.optim.Adam, {}), (tg.optim.RMSprop, {"momentum": 0.9})]:
+    for kind, options in [
+        (tg.optim.SGD, {"momentum": 0.9}),
+        (tg.optim.Adam, {}),
+        (tg.optim.RMSprop, {"momentum": 0.9}),
+    ]:
         w = tg.nn.Parameter([2.0])
         w.grad = tg.Tensor([3.0])
         optimizer = kind([w], lr=0.1, weight_decay=0.1, **options)
@@ -253,21 +259,35 @@ SGD, Adam = tg.optim.SGD, tg.optim.Adam
     [
         (lambda w: SGD([]), ValueError, "SGD: got no parameters to optimise"),
         (lambda w: SGD([{"params": []}]), ValueError, "SGD, group 0: got no parameters to optimise"),
-        (lambda w: SGD(w), TypeError, "SGD: expected a list of tensors, or of dicts, got Parameter"),
+        (SGD, TypeError, "SGD: expected a list of tensors, or of dicts, got Parameter"),
         (lambda w: SGD(3), TypeError, "SGD: expected a list of tensors, or of dicts, got int"),
+        (lambda w: SGD({w}), TypeError, "SGD: expected a list of tensors, or of dicts, got set"),
+        (lambda w: SGD([{"params": {w}}]), TypeError, "SGD, group 0: expected a list of tensors, got a set"),
         (lambda w: SGD([w, 3]), TypeError, "SGD, group 0: expected tensors, got int as number 1"),
         (lambda w: SGD([w * 2]), ValueError, "SGD, group 0: parameter 0 was computed; only leaf tensors can be"),
         (lambda w: SGD([read_only()]), ValueError, "parameter 0 has a read-only array"),
-        (lambda w: SGD([{"params": [w]}, {"params": [w]}]), ValueError, r"group 1: parameter 0 \('w'\) is in an earlier"),
+        (
+            lambda w: SGD([{"params": [w]}, {"params": [w]}]),
+            ValueError,
+            r"group 1: parameter 0 \('w'\) is in an earlier",
+        ),
         (lambda w: SGD([{"lr": 1.0}]), TypeError, "SGD, group 0: expected a dict with 'params'"),
         (lambda w: SGD([{"params": [w]}, w]), TypeError, "SGD, group 1: expected a dict with 'params'"),
         (lambda w: SGD([{"params": [w], "rate": 1.0}]), ValueError, "unknown option 'rate'; there are lr, momentum"),
         (lambda w: SGD([w], lr=-1.0), ValueError, r"SGD: expected lr >= 0, got -1\.0"),
         (lambda w: SGD([w], lr=math.nan), ValueError, "SGD: expected lr >= 0, got nan"),
         (lambda w: SGD([{"params": [w], "momentum": -0.5}]), ValueError, r"expected momentum >= 0, got -0\.5"),
-        (lambda w: SGD([w], nesterov=True), ValueError, r"nesterov needs momentum > 0 and dampening 0, got 0\.0 and 0\.0"),
+        (
+            lambda w: SGD([w], nesterov=True),
+            ValueError,
+            r"nesterov needs momentum > 0 and dampening 0, got 0\.0 and 0\.0",
+        ),
         (lambda w: SGD([w], weight_decay=-1), ValueError, "expected weight_decay >= 0, got -1"),
-        (lambda w: Adam([w], betas=(0.9, 1.0)), ValueError, r"Adam: expected two betas in \[0, 1\), got \(0\.9, 1\.0\)"),
+        (
+            lambda w: Adam([w], betas=(0.9, 1.0)),
+            ValueError,
+            r"Adam: expected two betas in \[0, 1\), got \(0\.9, 1\.0\)",
+        ),
         (lambda w: tg.optim.AdamW([w], betas=(0.9,)), ValueError, "AdamW: expected two betas"),
         (lambda w: Adam([w], eps=-1e-8), ValueError, "expected eps >= 0"),
         (lambda w: tg.optim.RMSprop([w], alpha=-0.1), ValueError, "RMSprop: expected alpha >= 0"),
@@ -287,7 +307,10 @@ def test_errors(call, error, message):
         (lambda s: s["param_groups"][0].pop("eps"), "group 0 lacks 'eps'"),
         (lambda s: s["param_groups"][0].update(lr=-1), "expected lr >= 0, got -1"),
         (lambda s: s["state"].update({5: {}}), "state for parameter 5, which no group has"),
-        (lambda s: s["state"][1].update(exp_avg=np.ones(3)), r"'exp_avg' of parameter 1: expected shape \(2,\), got \(3,\)"),
+        (
+            lambda s: s["state"][1].update(exp_avg=np.ones(3)),
+            r"'exp_avg' of parameter 1: expected shape \(2,\), got \(3,\)",
+        ),
     ],
 )
 def test_errors_of_loading_change_nothing(change, message):

@@ -2,6 +2,7 @@
 
 import gc
 import weakref
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -241,6 +242,23 @@ def test_several_results_of_a_joint_rule_with_definition():
             expected = first.numpy(), second.numpy()
     np.testing.assert_allclose(first.numpy(), expected[0], rtol=1e-12)
     np.testing.assert_allclose(second.numpy(), expected[1], rtol=1e-12)
+
+
+def test_several_results_may_be_a_named_tuple():
+    class Split(NamedTuple):
+        low: object
+        high: object
+
+    @tg.primitive
+    def halves(x):
+        return Split(np.minimum(x, 0), np.maximum(x, 0))
+
+    tg.defvjp(halves, lambda g, y, x: g[0] * (x < 0) + g[1] * (x >= 0))
+    x = leaf([-1.0, 2.0])
+    for result in (halves(x), halves(x.detach())):
+        assert type(result) is Split
+        assert type(result.low) is tg.Tensor
+    assert tg.grad((halves(x).high * 3 - halves(x).low).sum(), x)[0].tolist() == [-1.0, 3.0]
 
 
 def test_arguments_that_are_sequences():
@@ -490,9 +508,9 @@ def test_too_many_arguments_for_the_rules_are_refused_at_the_call():
     tg.defvjp(loose, lambda g, _y, _a, _b: g, lambda g, _y, _a, _b: g)
     x = leaf([1.0])
     with pytest.raises(TypeError, match=r"loose: the derivative rule takes \(a, b\), got 3 positional arguments"):
-        loose(x, x, x)
-    with pytest.raises(TypeError, match=r"loose: the derivative rule takes"):
         loose(x, 1.0, 1.0)
+    with pytest.raises(TypeError, match=r"loose: no derivative rule for argument 2"):
+        loose(x, x, x)
 
 
 def test_a_primitive_without_a_rule_says_how_to_register_one():

@@ -6,7 +6,7 @@ A small tensor class on NumPy with reverse-mode autodiff, in which an unrolled r
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from . import rules
+from . import functional, nn, optim, rules
 from .allocator import keep_freed_memory
 from .context import detect_anomaly, get_default_dtype, manual_seed, no_grad, scope, set_default_dtype
 from .primitives import Saved, defvjp
@@ -42,14 +42,7 @@ __all__ = [
     "testing",
 ]
 
-_ON_FIRST_USE = {
-    "draw": ".drawing",
-    "drawing": ".drawing",
-    "testing": ".testing",
-    "functional": ".functional",
-    "nn": ".nn",
-    "optim": ".optim",
-}  # rooms with packages of others
+_ON_FIRST_USE = {"draw": ".drawing", "drawing": ".drawing", "testing": ".testing"}  # rooms with packages of others
 
 
 def __getattr__(name: str) -> Any:

@@ -6,16 +6,21 @@ does.
 
 from __future__ import annotations
 
+import opcode
 import operator
+import sys
 from collections.abc import Callable, Iterator, Sequence
+from types import FrameType
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-from numpy.typing import DTypeLike
 
 from .context import get_default_dtype
 from .graph import Node
 from .primitives import Primitive, primitive_of
+
+if TYPE_CHECKING:  # numpy.typing takes time to load, and only readers want it
+    from numpy.typing import DTypeLike
 
 
 def getitem(x: Any, index: Any) -> Any:
@@ -37,6 +42,9 @@ _RESHAPE, _TRANSPOSE, _SWAPAXES, _SQUEEZE = map(primitive_of, (np.reshape, np.tr
 _TAKE, _SUM, _MEAN, _MAX, _MIN = map(primitive_of, (np.take, np.sum, np.mean, np.max, np.min))
 _VAR, _STD = primitive_of(np.var), primitive_of(np.std)
 _NEGATIVE, _ABSOLUTE = primitive_of(np.negative, operator.neg), primitive_of(np.absolute, operator.abs)
+
+
+_STORE_ITEM = opcode.opmap["STORE_SUBSCR"]
 
 
 class ArrayInterface:
@@ -153,6 +161,8 @@ class ArrayInterface:
         return int(self._data)
 
     def __float__(self) -> float:
+        if self.node is not None and _stores_item(sys._getframe(1)):
+            np.asarray(self)  # for one entry of an array NumPy asks float(); refused like every other conversion
         return float(self._data)
 
     def __index__(self) -> int:
@@ -274,6 +284,11 @@ class ArrayInterface:
         return self._data.tolist()
 
 
+def _stores_item(frame: FrameType) -> bool:
+    """Is this frame just now at ``a[i] = value``?"""
+    return frame.f_code.co_code[frame.f_lasti] == _STORE_ITEM
+
+
 def bare(a: Any) -> Any:
     """The array of a tensor, also inside lists and tuples; anything else as it is."""
     if isinstance(a, ArrayInterface):
@@ -295,6 +310,8 @@ def as_array(data: Any, dtype: DTypeLike, copy: bool) -> Any:
     if isinstance(data, ArrayInterface):
         raise TypeError("Tensor(t) of a tensor would cut its graph silently; use t.detach() or t.astype(dtype)")
     if isinstance(data, (np.ndarray, np.generic)) or hasattr(data, "__array_function__"):
+        if isinstance(data, np.matrix):
+            raise TypeError("Tensor: np.matrix has a product of its own; give np.asarray(matrix)")
         array = np.asarray(data) if isinstance(data, np.generic) else data
         if dtype is not None and array.dtype != dtype:
             array = array.astype(dtype)

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from contextlib import ContextDecorator
 from contextvars import ContextVar, Token
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import DTypeLike
+
+if TYPE_CHECKING:  # numpy.typing takes time to load, and only readers want it
+    from numpy.typing import DTypeLike
 
 
 class Context:
@@ -165,7 +167,7 @@ def get_default_dtype() -> np.dtype[Any]:
     return _default_dtype
 
 
-_generator = np.random.default_rng()
+_generator: np.random.Generator | None = None  # made on first use: numpy.random takes time to load
 
 
 def manual_seed(seed: int) -> None:
@@ -190,4 +192,7 @@ def generator() -> np.random.Generator:
     >>> round(tg.context.generator().random(), 3)
     0.637
     """
+    global _generator
+    if _generator is None:
+        _generator = np.random.default_rng()
     return _generator

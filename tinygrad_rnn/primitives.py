@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
+from types import FunctionType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -118,11 +119,19 @@ class Primitive:
             moved.append((name, self.optional.get(name)))
         return moved, [k for k in kwargs if k not in dict(moved)]
 
-    def check(self, args: Sequence[Any], kwargs: dict[str, Any] | None, context: Context) -> None:
-        """Raise TypeError for a call that is to be recorded, but that the rules could not walk back over."""
+    def check(self, args: Sequence[Any], kwargs: dict[str, Any] | None, context: Context, last: int = 0) -> None:
+        """Raise TypeError for a call that is to be recorded, but that the rules could not walk back over.
+
+        ``last`` is the place of the last argument that needs a gradient.
+        """
         words = site(self.name, context)
         if not self.has_rule:
             raise TypeError(no_rule(self.function, context))
+        if last >= len(self.rules) and not (self.rest or self.joint or self.definition):
+            raise TypeError(
+                f"{words}: no derivative rule for argument {last}, which needs a gradient; give tg.defvjp one more rule, "
+                f"or None where there is no gradient"
+            )
         if self.keywords is None:
             return
         unknown = [k for k in kwargs or () if k not in self.keywords]
@@ -140,7 +149,7 @@ class Primitive:
             for v in values
             if isinstance(v, (list, np.ndarray))
         )
-        kind = next(kind for kind in (IndexError, ValueError, TypeError) if isinstance(error, kind))
+        kind = next(kind for kind in (np.exceptions.AxisError, IndexError, ValueError, TypeError) if isinstance(error, kind))
         return kind(f"{site(self.name, context)}: {error}; got {got or 'no arrays'}")
 
 
@@ -216,22 +225,41 @@ def defvjp(
     entry = primitive_of(function)
     entry.clear()
     entry.rules, entry.rest, entry.joint, entry.definition = rules, rest, joint, definition
-    entry.simple = bool(rules) and all(rules) and rest is None and joint is None and definition is None
+    given = bool(rules) and all(rules) and len(rules) >= getattr(function, "nin", 0)
+    entry.simple = given and rest is None and joint is None and definition is None
     if joint is None and rest is None:
         _read_signatures(entry)
     else:
         entry.keywords = None
 
 
-def _positions(function: Callable[..., Any]) -> int | None:
-    """How many arguments the function takes by position; None: any number, or it does not say."""
-    try:
-        parameters = inspect.signature(function).parameters.values()
-    except ValueError:
-        return None
-    if any(p.kind is p.VAR_POSITIONAL for p in parameters):
-        return None
-    return sum(p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in parameters)
+_KINDS = inspect.Parameter  # POSITIONAL_OR_KEYWORD and its kin
+
+
+class _Parameter(NamedTuple):
+    name: str
+    kind: Any
+    default: Any = inspect.Parameter.empty
+
+
+def _parameters(function: Callable[..., Any]) -> list[_Parameter]:
+    """A function's parameters; for plain functions without ``inspect``, which would take a third of the import."""
+    if function.__class__ is not FunctionType or hasattr(function, "__wrapped__"):
+        return [_Parameter(p.name, p.kind, p.default) for p in inspect.signature(function).parameters.values()]
+    code, names = function.__code__, list(function.__code__.co_varnames)
+    count, keyword_only = code.co_argcount, code.co_argcount + code.co_kwonlyargcount
+    defaults = [inspect.Parameter.empty] * (count - len(function.__defaults__ or ())) + [*(function.__defaults__ or ())]
+    found = [_Parameter(n, _KINDS.POSITIONAL_OR_KEYWORD, d) for n, d in zip(names[:count], defaults, strict=True)]
+    if code.co_flags & inspect.CO_VARARGS:
+        found.append(_Parameter(names.pop(keyword_only), _KINDS.VAR_POSITIONAL))
+    found += [_Parameter(n, _KINDS.KEYWORD_ONLY) for n in names[count:keyword_only]]
+    if code.co_flags & inspect.CO_VARKEYWORDS:
+        found.append(_Parameter(names[keyword_only], _KINDS.VAR_KEYWORD))
+    return found
+
+
+def _positional(parameters: Sequence[_Parameter]) -> list[_Parameter]:
+    return [p for p in parameters if p.kind in (_KINDS.POSITIONAL_ONLY, _KINDS.POSITIONAL_OR_KEYWORD)]
 
 
 def _read_signatures(entry: Primitive) -> None:
@@ -243,27 +271,31 @@ def _read_signatures(entry: Primitive) -> None:
         if rule is None:
             keeps.append(0)
             continue
-        parameters = list(inspect.signature(rule).parameters.values())
+        parameters = _parameters(rule)
         if entry.rules:
             parameters = parameters[1:]  # g is always there
         mask = 0
         for bit, parameter in enumerate(parameters, start=0 if entry.rules else 1):
-            if parameter.kind is parameter.VAR_KEYWORD:
+            wanted = not parameter.name.startswith("_")
+            if parameter.kind is _KINDS.VAR_KEYWORD:
                 anything = True
-            elif parameter.kind is parameter.VAR_POSITIONAL:
+            elif parameter.kind is _KINDS.VAR_POSITIONAL:
                 anything = True
-                mask = mask | -1 << bit if not parameter.name.startswith("_") else mask
-            elif not parameter.name.startswith("_"):
+                mask |= -1 << bit if wanted else 0
+            elif wanted:
                 mask |= 1 << bit
         keeps.append(mask)
-        named = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+        named = _positional(parameters)
         names = tuple(p.name.lstrip("_") for p in (named[1:] if entry.rules else named))
         if len(names) > len(entry.names):
             entry.names = names
-        entry.optional |= {p.name.lstrip("_"): p.default for p in named if p.default is not p.empty}
-        keywords |= {p.name for p in parameters if p.kind is p.KEYWORD_ONLY}
+        entry.optional |= {p.name.lstrip("_"): p.default for p in named if p.default is not _KINDS.empty}
+        keywords |= {p.name for p in parameters if p.kind is _KINDS.KEYWORD_ONLY}
+    if not isinstance(entry.function, np.ufunc) and not entry.function.__module__.startswith("numpy"):
+        own = _parameters(entry.function)  # NumPy's are known to go by position
+        if not any(p.kind is _KINDS.VAR_POSITIONAL for p in own):
+            entry.names = entry.names[: len(_positional(own))]
     entry.keeps = tuple(keeps)
-    entry.names = entry.names[: _positions(entry.function)]
     entry.keywords = None if anything else frozenset(keywords | set(entry.names))
 
 

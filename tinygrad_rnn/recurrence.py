@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -58,12 +59,11 @@ def scan(
     >>> w.grad
     Tensor(2.)
     """
-    xs = map_leaves(_as_tensor, xs)
-    steps = _length(xs, length)
-    state: Any = map_leaves(_as_tensor, init)
-    form, shapes = structure(state), [leaf.shape for _, leaf in leaves(state)]
+    xs, state = _as_tensors(xs, "xs"), _as_tensors(init, "state")
+    steps = _length(xs, None if length is None else _whole(length, "length"))
+    form, shapes = structure(state), {where: leaf.shape for where, leaf in leaves(state, "state")}
     ends = None if lengths is None else _ends(lengths, steps, xs, state)
-    if truncate is not None and truncate < 1:
+    if truncate is not None and _whole(truncate, "truncate") < 1:
         raise ValueError(f"scan: expected truncate >= 1, got {truncate}")
     ys: list[Any] = []
     for done in range(steps):
@@ -74,11 +74,13 @@ def scan(
             x = map_leaves(lambda leaf, t=t: leaf[t], xs)
             running = None if ends is None or (ends > t).all() else ends > t
             if running is not None:
-                x = map_leaves(lambda leaf, m=running: np.where(_beside(m, leaf), leaf, 0), x)
+                x = map_leaves(lambda leaf, m=running: _zeroed(m, leaf), x)
             new, y = _checked(step(state, x), form, shapes)
+            if ends is not None:
+                _check_batch(y, "y", 0, ends.size)
             if running is not None:
                 new = map_leaves(lambda a, b, m=running: np.where(_beside(m, a), a, b), new, state)
-                y = map_leaves(lambda leaf, m=running: np.where(_beside(m, leaf), leaf, 0), y)
+                y = map_leaves(lambda leaf, m=running: _zeroed(m, leaf), y)
             state = new
             ys.append(y)
     if reverse:
@@ -88,6 +90,26 @@ def scan(
 
 def _as_tensor(leaf: Any) -> Tensor:
     return leaf if isinstance(leaf, Tensor) else Tensor(leaf, copy=False)
+
+
+def _as_tensors(tree: Any, name: str) -> Any:
+    """The tree with a tensor for each leaf."""
+    try:
+        return map_leaves(_as_tensor, tree)
+    except (TypeError, ValueError) as error:
+        for where, leaf in leaves(tree, name):
+            try:
+                _as_tensor(leaf)
+            except (TypeError, ValueError):
+                raise TypeError(f"{_here()}: expected {where} to be an array, got {type(leaf).__name__}") from error
+        raise
+
+
+def _whole(value: Any, name: str) -> int:
+    try:
+        return operator.index(value)
+    except TypeError as error:
+        raise TypeError(f"scan: expected {name} to be a whole number, got {value!r}") from error
 
 
 def _length(xs: Any, length: int | None) -> int:
@@ -114,14 +136,23 @@ def _ends(lengths: Any, steps: int, xs: Any, state: Any) -> Any:
         raise ValueError(f"scan: expected lengths to be whole numbers of shape (B,), got {ends.dtype} {ends.shape}")
     if ends.size and (ends.min() < 0 or ends.max() > steps):
         raise ValueError(f"scan: expected lengths in 0..{steps}, got {ends.min()}..{ends.max()}")
-    for axis, tree, name in ((1, xs, "xs"), (0, state, "state")):
-        for where, leaf in leaves(tree, name):
-            if leaf.ndim <= axis or leaf.shape[axis] != ends.size:
-                raise ValueError(
-                    f"scan: {ends.size} lengths, so expected axis {axis} of {where} to have {ends.size} entries, "
-                    f"got shape {leaf.shape}"
-                )
+    _check_batch(xs, "xs", 1, ends.size)
+    _check_batch(state, "state", 0, ends.size)
     return ends
+
+
+def _check_batch(tree: Any, name: str, axis: int, size: int) -> None:
+    for where, leaf in leaves(tree, name):
+        if leaf.ndim <= axis or leaf.shape[axis] != size:
+            raise ValueError(
+                f"{_here()}: {size} lengths, so expected axis {axis} of {where} to have {size} entries, "
+                f"got shape {leaf.shape}"
+            )
+
+
+def _zeroed(mask: Any, leaf: Any) -> Any:
+    """``leaf``, and 0 of its own dtype where the mask is False."""
+    return np.where(_beside(mask, leaf), leaf, leaf.dtype.type(0))
 
 
 def _beside(mask: Any, leaf: Any) -> Any:
@@ -129,16 +160,18 @@ def _beside(mask: Any, leaf: Any) -> Any:
     return mask.reshape(mask.shape + (1,) * (leaf.ndim - 1))
 
 
-def _checked(result: Any, form: Any, shapes: list[tuple[int, ...]]) -> tuple[Any, Any]:
+def _checked(result: Any, form: Any, shapes: dict[str, tuple[int, ...]]) -> tuple[Any, Any]:
     """What a step returned, as tensors; an error if the state has changed its form."""
     if not isinstance(result, tuple) or len(result) != 2:
         raise TypeError(f"{_here()}: expected step to return a pair (state, y), got {type(result).__name__}")
-    new, y = map_leaves(_as_tensor, result[0]), map_leaves(_as_tensor, result[1])
+    new, y = _as_tensors(result[0], "state"), _as_tensors(result[1], "y")
     if structure(new) != form:
         raise ValueError(f"{_here()}: step changed the state's structure, expected {form}, got {structure(new)}")
-    for (where, leaf), shape in zip(leaves(new, "state"), shapes, strict=True):
-        if leaf.shape != shape:
-            raise ValueError(f"{_here()}: step changed the shape of {where}, expected {shape}, got {leaf.shape}")
+    for where, leaf in leaves(new, "state"):
+        if leaf.shape != shapes[where]:
+            raise ValueError(
+                f"{_here()}: step changed the shape of {where}, expected {shapes[where]}, got {leaf.shape}"
+            )
     return new, y
 
 
@@ -148,8 +181,13 @@ def _here() -> str:
 
 def _stacked(ys: list[Any]) -> Any:
     """The outputs of all steps, stacked leaf by leaf along a new axis 0."""
-    form = structure(ys[0])
+    form, shapes = structure(ys[0]), {where: leaf.shape for where, leaf in leaves(ys[0], "y")}
     for t, y in enumerate(ys):
         if structure(y) != form:
-            raise ValueError(f"scan: y at t={t} has structure {structure(y)}, expected {form} as at t=0")
+            raise ValueError(f"{_here()}: y at t={t} has structure {structure(y)}, expected {form} as at t=0")
+        for where, leaf in leaves(y, "y"):
+            if leaf.shape != shapes[where]:
+                raise ValueError(
+                    f"{_here()}: {where} at t={t} has shape {leaf.shape}, expected {shapes[where]} as at t=0"
+                )
     return map_leaves(lambda *leaf: np.stack(leaf), *ys)

@@ -13,10 +13,9 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import DTypeLike
 
 from . import versions
 from .array_interface import ArrayInterface, as_array, bare, wants_gradient
@@ -24,6 +23,9 @@ from .context import current, site
 from .graph import HookHandle, Node, Notes, Spread, check_finite, watch
 from .primitives import CONSTANT, TABLE, WRITING, Primitive, Saved, no_rule, primitive_of
 from .walk import ITEM, walk
+
+if TYPE_CHECKING:  # numpy.typing takes time to load, and only readers want it
+    from numpy.typing import DTypeLike
 
 ndarray = np.ndarray
 _new = object.__new__
@@ -45,8 +47,11 @@ def lift(node: Node | None, a: Any) -> Tensor:
 
 def _tensor(node: Node, y: Any) -> Tensor:
     """The tensor of a fresh result, whose node takes its shape and dtype."""
-    if y.__class__ is not ndarray and isinstance(y, _SCALARS):
-        y = np.asarray(y)
+    if y.__class__ is not ndarray:
+        if isinstance(y, _SCALARS):
+            y = np.asarray(y)
+        elif isinstance(y, np.matrix):
+            raise TypeError(f"{node.words()}: np.matrix has a product of its own; use np.asarray(matrix)")
     t: Tensor = _new(Tensor)
     t._data = y
     t.node = node
@@ -66,13 +71,18 @@ def _tensor(node: Node, y: Any) -> Tensor:
 def _tensors(node: Node, results: Any) -> Any:
     """The tensors of several fresh results, each with a node that picks it out of theirs."""
     parents, context = (node,), node.context
+    if context.anomaly is not None:
+        for part in results:
+            watch(node, part)
     tensors, node.shape = [], []
     for i, part in enumerate(results):
         item = Node.of(ITEM, parents, (i,), context)
         tensors.append(_tensor(item, part))
         node.shape.append(item.shape)
     node.dtype = tensors[0]._data.dtype if tensors else _FLOAT32
-    return tensors if results.__class__ is list else type(results)(tensors)
+    if results.__class__ is list:
+        return tensors
+    return type(results)(*tensors) if hasattr(results, "_fields") else type(results)(tensors)
 
 
 def record1(x: Tensor, primitive: Primitive, *rest: Any) -> Any:
@@ -93,19 +103,19 @@ def record1(x: Tensor, primitive: Primitive, *rest: Any) -> Any:
     node = Node.of(primitive, parents, (data if mask & 2 else parent, *rest), context)
     if mask & 1:
         node.y = y
-    return _tensors(node, y) if y.__class__ is list or y.__class__ is tuple else _tensor(node, y)
+    return _tensors(node, y) if y.__class__ is not ndarray and isinstance(y, (list, tuple)) else _tensor(node, y)
 
 
 def record2(primitive: Primitive, a: Any, b: Any) -> Any:
     """Call a primitive of two arguments, at least one of them a tensor: the short path of operators."""
     if isinstance(a, Tensor):
         x, p = a._data, a.node
-    else:
-        x, p = a, None
+    else:  # rules want arrays or numbers, not lists
+        x, p = np.asarray(a) if isinstance(a, (list, tuple)) else a, None
     if isinstance(b, Tensor):
         z, q = b._data, b.node
     else:
-        z, q = b, None
+        z, q = np.asarray(b) if isinstance(b, (list, tuple)) else b, None
     context = current.get()
     if (p is None and q is None) or not context.recording or not primitive.simple:
         return record(primitive, (a, b))
@@ -134,10 +144,11 @@ def record(primitive: Primitive, args: Sequence[Any], kwargs: dict[str, Any] | N
     context = current.get()
     if kwargs:
         args, kwargs = primitive.positional(args, kwargs)
-        tensors = [k for k, v in kwargs.items() if bare(v) is not v]
-        if tensors:
-            words = site(primitive.name, context)
-            raise TypeError(f"{words}: cannot take a tensor as keyword {tensors[0]!r}; pass it by position")
+        for k, v in kwargs.items():
+            if context.recording and wants_gradient([v]):
+                words = site(primitive.name, context)
+                raise TypeError(f"{words}: cannot take a tensor as keyword {k!r}; pass it by position")
+        kwargs = {k: bare(v) for k, v in kwargs.items()}
     values: list[Any] = []  # what the function is called with
     nodes: list[Any] = []  # the same places: the node of each tensor
     parents: list[Node | None] = []  # the same, flat
@@ -159,14 +170,17 @@ def record(primitive: Primitive, args: Sequence[Any], kwargs: dict[str, Any] | N
             mask |= primitive.kept(i)
     wanted = context.recording and any(parent is not None for parent in parents)
     if wanted:
-        primitive.check(args, kwargs, context)
+        last = max(i for i, part in enumerate(nodes) if part is not None)
+        primitive.check(args, kwargs, context, last)
     try:
         y = primitive.call(*values, **(kwargs or {}))
     except (TypeError, ValueError, IndexError) as error:
         raise primitive.explained(error, values, context) from error
     if not wanted:
-        if context.anomaly is not None and isinstance(y, (ndarray, np.generic)):
-            check_finite(y, site(primitive.name, context), "result")
+        y = y.y if y.__class__ is Saved else y
+        if context.anomaly is not None:
+            for part in y if isinstance(y, (list, tuple)) else [y]:
+                check_finite(part, site(primitive.name, context), "result")
         return plain(y)
     kept = [value if mask >> i & 2 else nodes[i] for i, value in enumerate(values)]
     single = True
@@ -186,8 +200,6 @@ def record(primitive: Primitive, args: Sequence[Any], kwargs: dict[str, Any] | N
 
 def plain(y: Any) -> Any:
     """What an unrecorded call returns: its arrays as tensors without a graph, anything else as it is."""
-    if y.__class__ is Saved:
-        y = y.y
     if isinstance(y, (ndarray, np.generic)) or hasattr(y, "__array_function__"):
         return lift(None, y)
     if isinstance(y, (list, tuple)) and any(isinstance(part, ndarray) for part in y):
@@ -346,6 +358,8 @@ class Tensor(ArrayInterface):
             raise TypeError(f"{self._words()}.grad: expected a Tensor or None, got {type(value).__name__}")
         if value is not None and value.shape != self.shape:
             raise ValueError(f"{self._words()}.grad: expected shape {self.shape}, got {value.shape}")
+        if value is not None and value.dtype != self.dtype:
+            raise TypeError(f"{self._words()}.grad: expected {self.dtype}, got {value.dtype}")
         if self.node is not None:
             self.node.note().grad = value
         elif value is not None:
@@ -425,12 +439,14 @@ class Tensor(ArrayInterface):
         """
         if self.node is None:
             raise RuntimeError(f"{self._words()} does not require a gradient, so a hook would never run")
+        if not callable(hook):
+            raise TypeError(f"{self._words()}: expected a hook to be a function, got {hook!r}")
 
         def run(g: Any) -> Any:
-            if isinstance(g, Tensor):
-                return hook(g)
-            answer = hook(lift(None, g))
-            return None if answer is None else bare(answer)
+            if not isinstance(g, Tensor):
+                return bare(hook(lift(None, g)))
+            answer = hook(g)
+            return lift(None, answer) if isinstance(answer, ndarray) else answer
 
         return HookHandle(self.node.note().hooks, run)
 
@@ -472,9 +488,8 @@ class Tensor(ArrayInterface):
         elif method == "accumulate" and ufunc is np.add:
             function, kwargs = np.cumsum, {"axis": 0, **kwargs}
         else:
-            raise TypeError(
-                f"np.{ufunc.__name__}.{method} is not defined on tensors; use t.detach() or another function"
-            )
+            words = site(f"np.{ufunc.__name__}.{method}", current.get())
+            raise TypeError(f"{words} is not defined on tensors; call another function, or this one on t.numpy()")
         return _dispatch(function, args, kwargs)
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
@@ -539,12 +554,12 @@ def _dispatch(function: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any
     """NumPy called ``function`` with a tensor somewhere: record it, run it, or say why not."""
     entry = TABLE.get(function)
     if kwargs.get("out") is not None or function in WRITING:
-        raise TypeError(
-            f"np.{function.__name__} would write into an array, which a graph cannot record; use its result"
-        )
+        raise TypeError(_writes(function))
     if entry is not None and entry.has_rule:
         if kwargs:
             args, kwargs = entry.positional(args, kwargs)
+        if len(args) > 2 and any(n == "out" and a is not None for n, a in zip(entry.names, args, strict=False)):
+            raise TypeError(_writes(function))
         x, *rest = args
         for a in rest:
             if a.__class__ not in _CONSTANTS:
@@ -556,3 +571,8 @@ def _dispatch(function: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any
     if function not in CONSTANT and current.get().recording and wants_gradient([*args, *kwargs.values()]):
         raise TypeError(no_rule(function, current.get()))
     return plain(function(*bare(list(args)), **{k: bare(v) for k, v in kwargs.items()}))
+
+
+def _writes(function: Any) -> str:
+    words = site(f"np.{function.__name__}", current.get())
+    return f"{words} would write into an array, which a graph cannot record; use its result"

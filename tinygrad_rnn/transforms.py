@@ -40,7 +40,7 @@ def grad(
     >>> x = tg.Tensor(2.0, requires_grad=True)
     >>> (dx,) = tg.grad(x * x * x, x, create_graph=True)
     >>> dx, tg.grad(dx, x)[0]
-    (Tensor(12., node=add), Tensor(12.))
+    (Tensor(12., node=copy), Tensor(12.))
     """
     if callable(outputs):
         raise TypeError(
@@ -48,8 +48,12 @@ def grad(
             "function use tg.vjp(f, x) or tg.jacobian(f, x)"
         )
     outs, ins = _tensors(outputs, "outputs"), _tensors(inputs, "inputs")
-    if grad_outputs is None or isinstance(grad_outputs, (Tensor, np.ndarray)) or not isinstance(outputs, Sequence):
-        grad_outputs = [grad_outputs] * (len(outs) if grad_outputs is None else 1)
+    if grad_outputs is None:
+        grad_outputs = [None] * len(outs)
+    elif not isinstance(grad_outputs, (list, tuple)) or (
+        isinstance(outputs, Tensor) and not any(isinstance(g, (Tensor, np.ndarray)) for g in grad_outputs)
+    ):
+        grad_outputs = [grad_outputs]  # an array, or the numbers of one
     if len(grad_outputs) != len(outs):
         raise ValueError(f"grad: expected {len(outs)} grad_outputs, one for each output, got {len(grad_outputs)}")
     for i, tensor in enumerate(ins):

@@ -140,10 +140,10 @@ def walk(
             if g is None:
                 continue
             if notes is not None and notes.hooks:
-                g = _hooked(node, notes, g)
+                g = _hooked(node, notes, g if order in owned else np.copy(g))  # hooks may keep it, or write into it
                 owned.discard(order)
             if order in targets if targets is not None else primitive is None or (notes is not None and notes.retain):
-                arrived[node] = g if order in owned or create_graph else np.array(g)
+                arrived[node] = g if order in owned else np.copy(g)
             if primitive is None or (leading is not None and order not in leading):
                 continue
             args = node.args
@@ -157,7 +157,8 @@ def walk(
             if primitive is ITEM:
                 (parent,) = node.parents
                 assert parent is not None
-                grads.setdefault(parent.order, [None] * len(parent.shape))[args[0]] = g
+                parts, i = grads.setdefault(parent.order, [None] * len(parent.shape)), args[0]
+                parts[i] = g if parts[i] is None else parts[i] + g
                 continue
             if g.__class__ is list:
                 g = _filled(g, node)
@@ -209,10 +210,13 @@ def _hooked(node: Node, notes: Notes, g: Any) -> Any:
     """The gradient after the node's hooks have seen, and perhaps replaced, it."""
     for hook in list(notes.hooks.values()):
         answer = hook(g)
-        if answer is not None:
-            if answer.shape != node.shape:
-                raise ValueError(f"{node.words()}: a hook returned a gradient of {answer.shape}, expected {node.shape}")
-            g = answer
+        if answer is None:
+            continue
+        if not hasattr(answer, "shape"):
+            raise TypeError(f"{node.words()}: a hook returned {type(answer).__name__}, expected a tensor or None")
+        if answer.shape != node.shape:
+            raise ValueError(f"{node.words()}: a hook returned a gradient of {answer.shape}, expected {node.shape}")
+        g = answer if answer.dtype == node.dtype else answer.astype(node.dtype)
     return g
 
 
@@ -239,7 +243,7 @@ def _answers(node: Node, g: Any, needed: Sequence[bool], lift: Lift, create_grap
     if create_graph:
         tensors = [a if p is None or isinstance(a, Node) else lift(p, a) for a, p in _flat(node)]
         args = _grouped(node.args, tensors)
-        y = lift(node, y) if isinstance(y, (ndarray, np.generic)) else y
+        y = _results(node, y, lift)
     kwargs = node.kwargs or {}
     if primitive.joint is not None:
         answers = list(primitive.joint(tuple(asked), g, y, saved, *args, **kwargs))
@@ -251,8 +255,21 @@ def _answers(node: Node, g: Any, needed: Sequence[bool], lift: Lift, create_grap
     for ask, answer in zip(asked, answers, strict=False):
         flat.extend(answer or [None] * len(ask)) if isinstance(ask, Spread) else flat.append(answer)
     if len(answers) != len(asked) or len(flat) != len(needed):
-        raise RuntimeError(f"{node.words()}: its rule returned {len(flat)} gradients for {len(needed)} arguments")
+        given = len(flat) if len(answers) == len(asked) else len(answers)
+        raise RuntimeError(f"{node.words()}: its rule returned {given} gradients for {len(needed)} arguments")
     return flat
+
+
+def _results(node: Node, y: Any, lift: Lift) -> Any:
+    """What a node has computed, as tensors that lead back to it."""
+    if not isinstance(y, (list, tuple)):
+        return y if y is None else lift(node, y)
+    parts = []
+    for i, part in enumerate(y):
+        item = Node.of(ITEM, (node,), (i,), node.context)
+        item.shape, item.dtype = part.shape, part.dtype
+        parts.append(lift(item, part))
+    return parts
 
 
 def _flat(node: Node) -> list[tuple[Any, Node | None]]:
@@ -299,8 +316,8 @@ def _fitted(d: Any, parent: Node, node: Node, i: int) -> Any:
     """A rule's answer in its argument's shape and dtype: sums what broadcasting repeated, repeats what was summed."""
     if d is None:
         raise RuntimeError(f"{node.words()}: its rule returned None for argument {i}, which needs a gradient")
-    if not hasattr(d, "shape") or d.shape == () == parent.shape:
-        d = d if hasattr(d, "node") else np.asarray(d, parent.dtype)
+    if isinstance(d, np.generic) or not hasattr(d, "shape"):
+        d = np.asarray(d, parent.dtype)
     shape, given = parent.shape, d.shape
     if given != shape:
         if given[1:] == shape and d.__class__ is ndarray:

@@ -22,11 +22,15 @@ Step = Callable[[Callable[[], None]], dict[str, Any]]
 class Adapter:
     """A library that records a graph in leaves with a ``grad``, as PyTorch does.
 
-    A library of another kind (JAX, HIPS autograd) overrides ``training_step``, and has no ``variable`` and no chain.
+    A library of another kind (JAX, HIPS autograd) overrides ``training_step``, and has no ``variable``.
+
+    Attributes:
+        has_leaves: False: there is no ``variable``, so the chain is not measured.
     """
 
     name: str
     version: str
+    has_leaves = True
     tanh: Callable[[Any], Any]
     sigmoid: Callable[[Any], Any]
 

@@ -6,16 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import strategies as st
 
 import tinygrad_rnn as tg
 
-try:
-    import torch
-except ImportError:
-    torch = None
-else:
-    torch.set_num_threads(1)
+torch = pytest.importorskip("torch", reason="the rules are compared with PyTorch's")
+torch.set_num_threads(1)
 
 
 def always(*_arrays, **_options):
@@ -119,7 +116,7 @@ def parts(y):
     return list(y) if isinstance(y, (list, tuple)) else [y]
 
 
-class silence(warnings.catch_warnings):  # noqa: N801
+class silence(warnings.catch_warnings):
     """Without NumPy's and torch's warnings of empty means and NaN."""
 
     def __enter__(self):

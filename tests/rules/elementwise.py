@@ -57,7 +57,7 @@ CASES = [
     binary(np.add, torch.add, (-3, 3), (-3, 3), forms=(operator.add,)),
     binary(np.subtract, torch.subtract, (-3, 3), (-3, 3), forms=(operator.sub,)),
     binary(np.multiply, torch.multiply, (-3, 3), (-3, 3), forms=(operator.mul,)),
-    binary(np.divide, torch.divide, (-3, 3), (1, 3), forms=(operator.truediv,)),
+    binary(np.divide, torch.divide, AWAY, (1, 3), forms=(operator.truediv,)),
     unary(np.negative, torch.neg, forms=(operator.neg,)),
     unary(np.reciprocal, torch.reciprocal, low=1),
     unary(np.square, torch.square),
@@ -75,7 +75,7 @@ CASES = [
     binary(np.power, torch.pow, (0.5, 3), AWAY, forms=(operator.pow,)),
     Case(
         np.power,
-        (lambda x, p: np.power(x, p), lambda x, p: x**p),
+        (lambda x, p: np.power(x, p), lambda x, p: x**p),  # noqa: PLW0108 (keywords)
         lambda x, p: x**p,
         several((-3, 3), options=st.sampled_from([0, 1, 2, 3, 4, 0.0, 1.0, 2.0, 5.0]).map(lambda p: {"p": p})),
         note="of any base with a whole number",
@@ -92,7 +92,7 @@ CASES = [
     Case(
         np.clip,
         (np.clip, lambda x, low, high: np.clip(x, a_min=low, a_max=high), lambda x, low, high: x.clip(low, high)),
-        torch.clamp,
+        lambda *args: torch.clamp(*torch.broadcast_tensors(*args)),  # torch fails to broadcast () to (0,)
         several(AWAY, (-2, 0), (0, 2, 1 / 32)),
     ),
     Case(
@@ -111,8 +111,8 @@ CASES = [
     ),
     Case(
         np.clip,
-        (lambda x, low, high: np.clip(x, low, high), lambda x, low, high: x.clip(low, high)),
-        lambda x, low, high: torch.clamp(x, low, high),
+        (lambda x, low, high: np.clip(x, low, high), lambda x, low, high: x.clip(low, high)),  # noqa: PLW0108
+        lambda x, low, high: torch.clamp(x, low, high),  # noqa: PLW0108
         several(AWAY, options=BOUNDS.map(lambda bounds: dict(zip(("low", "high"), bounds, strict=True)))),
         note="between numbers",
     ),

@@ -40,7 +40,8 @@ def formulas(draw, max_operands=3):
     terms, operands, dotted = [], [], draw(st.booleans())
     for _ in range(draw(st.integers(1, max_operands))):
         letters = draw(st.lists(st.sampled_from("ijk"), max_size=3))
-        shape = [sizes[c] for c in letters]
+        single = draw(st.sampled_from(["", "", "", "i", "j"]))  # of length 1 here, and so broadcast
+        shape = [1 if c == single else sizes[c] for c in letters]
         if dotted and draw(st.booleans()):
             place = draw(st.integers(0, len(letters)))
             lead = batch[draw(st.integers(0, len(batch))) :]

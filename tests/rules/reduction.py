@@ -28,7 +28,7 @@ def reduction(function, theirs, arguments, **kwargs):
     """A reduction in NumPy's form and as a method, against ``theirs(x, dim, keepdim, **options)``."""
 
     def method(x, axis, **options):
-        return getattr(x, function.__name__)(axis, **options)
+        return getattr(x, function.__name__.removeprefix("a"))(axis, **options)
 
     def torchs(x, axis, keepdims, **options):
         over = dims(x, axis)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, NamedTuple, TypeAlias
 
 import graphviz
@@ -29,6 +30,7 @@ GAP = 16.0  # between neighbours
 ROW_GAP = 24.0  # between rows
 GROUP_MARGIN = 14.0  # room for the group's name
 _MOST = 1500  # rows crossed by all edges together that dot is given: well under a second
+_ROUNDS = 2  # after the first run; one that puts taps below where their users stood, one below where these went then
 
 
 @dataclass(slots=True)
@@ -47,12 +49,18 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is to be laid out: the sizes of vertices, shared leaves, edges between them, and groups."""
+    """What is to be laid out: vertices, shared leaves, edges between them, and groups.
+
+    Attributes:
+        sides: Vertices that had better stand at the left (< 0) or right (> 0) end of their row: the state comes in from
+            the left, and goes out to the right.
+    """
 
     sizes: Mapping[int, Size]
     taps: Sequence[int]
     edges: Sequence[Edge]
     groups: Sequence[Group]
+    sides: Mapping[int, int]
 
 
 @dataclass(slots=True)
@@ -61,7 +69,7 @@ class BlockLayout:
 
     Attributes:
         centres: Of vertices.
-        taps: For each shared leaf the place at the lower edge where its line comes in.
+        taps: For each shared leaf the place in the lowest row where its line comes in.
         curves: Of edges within the block; from the tap on where the source is a shared leaf.
         notes: Where the words on an edge stand.
         boxes: Around each group, outer ones first.
@@ -82,7 +90,10 @@ def lay_out(request: Request) -> BlockLayout:
     crossed = sum(depths[edge.target] - depths.get(edge.source, -1) for edge in request.edges)
     if crossed + len(request.sizes) <= _MOST:
         try:
-            return _read(json.loads(run(_source(request), "json0", placed=False)), request)
+            layout = _by_graphviz(request, None)
+            for _ in range(_ROUNDS if request.taps or not request.sides.keys().isdisjoint(request.sizes) else 0):
+                layout = _by_graphviz(request, _order(layout, request))
+            return layout
         except NoGraphvizError:
             pass
     return _plain(request, depths)
@@ -116,9 +127,7 @@ class Surroundings(NamedTuple):
 
 def surroundings(layout: BlockLayout, sizes: Mapping[int, Size]) -> dict[int, Surroundings]:
     """What is next to each vertex of a block."""
-    rows: dict[float, list[int]] = {}
-    for vertex, (_, y) in layout.centres.items():
-        rows.setdefault(round(y), []).append(vertex)
+    rows = _rows(layout)
     heights = sorted(rows)
     halves = [max(sizes[v][1] for v in rows[y]) / 2 for y in heights]
     found: dict[int, Surroundings] = {}
@@ -126,62 +135,97 @@ def surroundings(layout: BlockLayout, sizes: Mapping[int, Size]) -> dict[int, Su
         below = (heights[i - 1] + halves[i - 1] + y - halves[i]) / 2 if i else y - halves[i] - ROW_GAP / 2
         top = i + 1 == len(heights)
         above = y + halves[i] + ROW_GAP / 2 if top else (heights[i + 1] - halves[i + 1] + y + halves[i]) / 2
-        row = sorted(rows[y], key=lambda vertex: layout.centres[vertex])
-        for vertex in row:
-            found[vertex] = Surroundings(vertex == row[0], vertex == row[-1], below, above)
+        for vertex in rows[y]:
+            found[vertex] = Surroundings(vertex == rows[y][0], vertex == rows[y][-1], below, above)
     return found
 
 
-def mirrored(layout: BlockLayout) -> BlockLayout:
-    """The same layout with left and right exchanged."""
-
-    def flip(point: Point) -> Point:
-        return layout.width - point[0], point[1]
-
-    return BlockLayout(
-        {vertex: flip(centre) for vertex, centre in layout.centres.items()},
-        {leaf: flip(tap) for leaf, tap in layout.taps.items()},
-        {slot: Curve([flip(point) for point in points], flip(tip)) for slot, (points, tip) in layout.curves.items()},
-        {slot: flip(note) for slot, note in layout.notes.items()},
-        [(group, (layout.width - c, b, layout.width - a, d)) for group, (a, b, c, d) in layout.boxes],
-        layout.width,
-        layout.height,
-    )
+def _rows(layout: BlockLayout) -> dict[int, list[int]]:
+    """The vertices at each height, from left to right."""
+    rows: dict[int, list[int]] = {}
+    for vertex in sorted(layout.centres, key=lambda vertex: layout.centres[vertex]):
+        rows.setdefault(round(layout.centres[vertex][1]), []).append(vertex)
+    return rows
 
 
 # ------------------------------------------------------------------------------------------------- by Graphviz
 
 
-def _source(request: Request) -> str:
-    """The block as Graphviz is asked to lay it out; vertices are called by their numbers."""
+class _Order(NamedTuple):
+    """What one run found, for the next: the row of each vertex, and rows in the order wished for."""
+
+    rows: list[list[int]]
+    row_of: dict[int, int]
+
+
+def _by_graphviz(request: Request, order: _Order | None) -> BlockLayout:
+    return _read(json.loads(run(_source(request, order), "json0", placed=False)), request)
+
+
+def _order(layout: BlockLayout, request: Request) -> _Order:
+    """Rows as they are, but what the state comes into to the left, what it leaves from to the right; taps below."""
+    heights = sorted({round(y) for _, y in (*layout.centres.values(), *layout.taps.values())})
+    rows = list(_rows(layout).items())
+    wished = [sorted(row, key=lambda vertex: max(-1, min(1, request.sides.get(vertex, 0)))) for _, row in rows]
+    x: dict[int, float] = {}
+    row_of: dict[int, int] = {}
+    for (y, row), better in zip(rows, wished, strict=True):
+        x.update(zip(better, [layout.centres[vertex][0] for vertex in row], strict=True))
+        row_of.update(dict.fromkeys(row, heights.index(y)))
+    users = {edge.source: x[edge.target] for edge in reversed(request.edges)}
+    return _Order([*wished, sorted(request.taps, key=lambda leaf: users[leaf])], row_of)
+
+
+def _source(request: Request, order: _Order | None) -> str:
+    """The block as Graphviz is asked to lay it out, vertices called by their numbers.
+
+    The first run finds the rows; lines from taps are light, for an operation is to stand near what uses it. The others
+    keep to these rows, and lines from taps are heavy, which makes them straight. (Within clusters Graphviz does not
+    always keep an order asked for, but it follows that of the taps.)
+    """
     graph = graphviz.Digraph()
     graph.attr(rankdir="BT", nodesep=f"{GAP / 72:.3f}", ranksep=f"{ROW_GAP / 72:.3f}")
     graph.attr("node", shape="box", fixedsize="true", label="")
     graph.attr("edge", arrowsize=f"{ARROW / 10:g}", fontsize=f"{NOTE_SIZE:g}")
-    _add_groups(graph, request.groups, request.sizes)
-    for vertex in request.sizes:
-        _add_vertex(graph, vertex, request.sizes)
+    _add_vertices(graph, list(request.sizes), request.groups, request.sizes, [] if order is None else order.rows)
     with graph.subgraph() as lowest:
         lowest.attr(rank="min")
         for leaf in request.taps:
             lowest.node(str(leaf), shape="point", width="0.02", height="0.02")
     for edge in request.edges:
-        label = "x" * len(edge_words(edge)) or None
-        graph.edge(str(edge.source), str(edge.target), label, id=f"{edge.target} {edge.argument}")
+        attributes = {"id": f"{edge.target} {edge.argument}", "weight": "4" if order is None else "1"}
+        if edge.source not in request.sizes:
+            attributes["weight"] = "1" if order is None else "4"
+            attributes["minlen"] = "1" if order is None else str(max(order.row_of[edge.target], 1))
+        graph.edge(str(edge.source), str(edge.target), "x" * len(edge_words(edge)) or None, **attributes)
     return str(graph.source)
 
 
-def _add_vertex(graph: graphviz.Digraph, vertex: int, sizes: Mapping[int, Size]) -> None:
-    graph.node(str(vertex), width=f"{sizes[vertex][0] / 72:.3f}", height=f"{sizes[vertex][1] / 72:.3f}")
-
-
-def _add_groups(graph: graphviz.Digraph, groups: Sequence[Group], sizes: Mapping[int, Size]) -> None:
+def _add_vertices(
+    graph: graphviz.Digraph,
+    members: Sequence[int],
+    groups: Sequence[Group],
+    sizes: Mapping[int, Size],
+    rows: Sequence[Sequence[int]],
+) -> None:
+    """Add vertices, those in groups within clusters, and put neighbours in order where no cluster comes between."""
+    grouped: set[int] = set()
     for group in groups:
+        grouped.update(group.members)
         with graph.subgraph(name=f"cluster_{group.level}_{group.members[0]}") as cluster:
             cluster.attr(margin=f"{GROUP_MARGIN:g}")
-            _add_groups(cluster, group.inner, sizes)
-            for vertex in group.members:
-                _add_vertex(cluster, vertex, sizes)
+            mine = set(group.members)
+            _add_vertices(cluster, group.members, group.inner, sizes, [[v for v in row if v in mine] for row in rows])
+    here = [vertex for vertex in members if vertex not in grouped]
+    for vertex in here:
+        graph.node(str(vertex), width=f"{sizes[vertex][0] / 72:.3f}", height=f"{sizes[vertex][1] / 72:.3f}")
+    for row in rows:
+        ordered = [str(vertex) for vertex in row if vertex not in grouped]
+        if len(ordered) > 1:
+            with graph.subgraph() as same:
+                same.attr(rank="same")
+                for left, right in pairwise(ordered):
+                    same.edge(left, right, style="invis")
 
 
 def _read(answer: Any, request: Request) -> BlockLayout:
@@ -189,10 +233,12 @@ def _read(answer: Any, request: Request) -> BlockLayout:
     left, lower, right, upper = _numbers(answer["bb"])
     things = {thing["name"]: thing for thing in answer.get("objects", ())}
     centres = {vertex: _point(things[str(vertex)]["pos"]) for vertex in request.sizes}
-    taps = {leaf: (_point(things[str(leaf)]["pos"])[0], lower) for leaf in request.taps}
+    taps = {leaf: _point(things[str(leaf)]["pos"]) for leaf in request.taps}
     curves: dict[Slot, Curve] = {}
     notes: dict[Slot, Point] = {}
     for edge in answer.get("edges", ()):
+        if "id" not in edge:
+            continue
         target, argument = edge["id"].split()
         slot = int(target), int(argument)
         tip, *points = edge["pos"].removeprefix("e,").split()

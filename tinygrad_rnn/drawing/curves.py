@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeAlias
 
 Point: TypeAlias = tuple[float, float]
@@ -16,10 +16,9 @@ class Curve(NamedTuple):
     points: list[Point]
     tip: Point
 
-
-def moved(points: Sequence[Point], by: Point) -> list[Point]:
-    """All points, shifted."""
-    return [(x + by[0], y + by[1]) for x, y in points]
+    def map(self, move: Callable[[Point], Point]) -> Curve:
+        """The same curve in another place."""
+        return Curve([move(point) for point in self.points], move(self.tip))
 
 
 def joined(*parts: Sequence[Point]) -> list[Point]:

@@ -81,12 +81,11 @@ def vertex_lines(vertex: Vertex) -> list[str]:
     name = shortened(vertex.name) if vertex.name else None
     operation = shortened(vertex.operation) if vertex.operation is not None else None
     first = f"{name} = {operation}" if name and operation else name or operation or "leaf"
-    return [first, shape_words(vertex.shape)]
+    return [first, shortened(shape_words(vertex.shape))]
 
 
-def vertex_size(vertex: Vertex) -> tuple[float, float]:
-    """Width and height in points of a vertex's box: the words and a margin."""
-    lines = vertex_lines(vertex)
+def box_size(lines: Sequence[str]) -> tuple[float, float]:
+    """Width and height in points of a box around these lines."""
     return max(44.0, max(width(visible(line)) for line in lines) + 12.0), 15.0 * len(lines) + 4.0
 
 

@@ -12,27 +12,28 @@ with its edges straight to every step covers, from 5 steps on, what lies between
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from .block_layout import BlockLayout, Box, Group, Request, Size, Slot, lay_out
-from .blocks import Arrangement, Block, arrange
-from .curves import Curve, Point, joined, moved, rounded
-from .labels import vertex_size
-from .model import Graph
-from .routes import Routes, Standing
+from .block_layout import BlockLayout, Box, Group, Request, Size, Slot, Surroundings, lay_out, surroundings
+from .blocks import Block, arrange
+from .curves import Curve, Point, joined, rounded
+from .labels import NOTE_SIZE, box_size, edge_words, vertex_lines, width
+from .model import Edge, Graph
+from .routes import Net, Standing, assign_lanes, connect
 
 HEADER = 20.0  # for a column's title
 PAD = 12.0  # between a column's edge and what is in it
-GUTTER = 46.0  # between columns, at least
+GAP = 46.0  # between columns, at least
 TRACK = 9.0  # between lines that run side by side
 BRANCH = 7.0  # between the boxes of shared leaves
 MODULE_LEVELS = 2  # of modules within a step that are framed
 
 
 class Column(NamedTuple):
-    """A time step's frame, and where its title stands."""
+    """A time step's frame, and the middle of its title."""
 
     step: int
     box: Box
@@ -48,15 +49,50 @@ class Frame(NamedTuple):
 
 @dataclass(slots=True)
 class Layout:
-    """Positions of everything in points, y upward."""
+    """Positions of everything in points, y upward.
 
-    arrangement: Arrangement
-    sizes: list[Size]
+    Attributes:
+        lines: What is written on each vertex.
+        sizes: Of vertices.
+        crossing: The edges between blocks.
+        upward: Do results stand above what they are computed from?
+    """
+
+    lines: list[list[str]]
+    sizes: list[Size] = field(default_factory=list)
+    crossing: set[Slot] = field(default_factory=set)
     columns: list[Column] = field(default_factory=list)
     frames: list[Frame] = field(default_factory=list)
     centres: dict[int, Point] = field(default_factory=dict)
     curves: dict[Slot, Curve] = field(default_factory=dict)
     notes: dict[Slot, Point] = field(default_factory=dict)
+    upward: bool = True
+
+    def map(self, move: Callable[[Point], Point]) -> None:
+        """Send every point to another place; upright boxes stay upright."""
+
+        def box(old: Box) -> Box:
+            (a, b), (c, d) = move(old[:2]), move(old[2:])
+            return min(a, c), min(b, d), max(a, c), max(b, d)
+
+        self.columns = [Column(step, box(old), move(title)) for step, old, title in self.columns]
+        self.frames = [Frame(name, box(old)) for name, old in self.frames]
+        self.centres = {vertex: move(centre) for vertex, centre in self.centres.items()}
+        self.curves = {slot: curve.map(move) for slot, curve in self.curves.items()}
+        self.notes = {slot: move(note) for slot, note in self.notes.items()}
+
+
+def lay_out_graph(graph: Graph, direction: str) -> Layout:
+    """Find a place for everything; ``direction`` is that of time, or of the computation where there is no time."""
+    timeless = all(vertex.step is None for vertex in graph.vertices if vertex.operation is not None)
+    turned = timeless == (direction == "LR")  # what is upward in a block becomes rightward
+    layout = _Builder(graph, turned).build()
+    layout.upward = not (turned or timeless)
+    if turned:
+        layout.map(lambda point: (point[1], -point[0]))
+    elif timeless:
+        layout.map(lambda point: (point[0], -point[1]))
+    return layout
 
 
 class _Placed(NamedTuple):
@@ -69,82 +105,184 @@ class _Placed(NamedTuple):
     right: float
 
 
-def lay_out_graph(graph: Graph, direction: str) -> Layout:
-    """Find a place for everything; ``direction`` is that of time, or of the computation where there is no time."""
-    arrangement = arrange(graph)
-    timeless = all(block.step is None for block in arrangement.blocks)
-    turned = timeless == (direction == "LR")  # what is upward in a block becomes rightward
-    sizes = [vertex_size(vertex)[:: -1 if turned else 1] for vertex in graph.vertices]
-    layout = Layout(arrangement, sizes)
-    _make_room(layout)
-    blocks = [block for block in arrangement.blocks if block.operations or block.leaves]
-    shown = {id(block): i for i, block in enumerate(blocks)}
-    block_of = {
-        vertex: shown[id(arrangement.blocks[i])] for vertex, i in enumerate(arrangement.block_of) if i is not None
-    }
-    between = [edge for edge in graph.edges if edge.source in block_of and block_of[edge.source] != block_of[edge.target]]
-    lanes = assign_lanes(between, block_of)
-    gap = max(GAP, TRACK * (lanes.most + 1))
-    placed = _place_blocks(graph, layout, blocks, between, gap, turned)
-    _place_shared(graph, layout, placed, gap)
-    _connect_blocks(layout, placed, between, block_of, lanes, gap)
-    if turned:
-        _map(layout, lambda point: (point[1], -point[0]))
-    elif timeless:
-        _map(layout, lambda point: (point[0], -point[1]))
-    return layout
+class _Builder:
+    """Builds a layout: time to the right, each step upward."""
+
+    def __init__(self, graph: Graph, turned: bool) -> None:
+        self.graph = graph
+        self.turned = turned
+        self.arrangement = arrange(graph)
+        self.blocks = [block for block in self.arrangement.blocks if block.operations or block.leaves]
+        self.column = {v: i for i, block in enumerate(self.blocks) for v in (*block.operations, *block.leaves)}
+        self.between = [
+            edge
+            for edge in graph.edges
+            if edge.source in self.column and self.column[edge.source] != self.column[edge.target]
+        ]
+        self.lanes = assign_lanes(self.between, self.column)
+        self.gap = max(GAP, TRACK * (self.lanes.most + 1))
+        lines = [vertex_lines(vertex) for vertex in graph.vertices]
+        if not turned:
+            for leaf in self.arrangement.shared:  # their boxes stand one under the other: flat ones take less room
+                lines[leaf] = ["  ".join(lines[leaf])]
+        self.layout = Layout(lines)
+        self.sides: dict[int, int] = {}  # of each vertex: how many edges to blocks on the right, less those to the left
+        for edge in self.between:
+            forth = 1 if self.column[edge.source] < self.column[edge.target] else -1
+            self.sides[edge.source] = self.sides.get(edge.source, 0) + forth
+            self.sides[edge.target] = self.sides.get(edge.target, 0) - forth
+        self.sizes: list[Size] = []  # as seen with time to the right and steps upward
+        self.placed: list[_Placed] = []
+
+    def build(self) -> Layout:
+        self._make_room()
+        self._place_blocks()
+        self._place_shared()
+        self._connect_blocks()
+        return self.layout
+
+    def _make_room(self) -> None:
+        """Sizes of boxes. Copies of a step may have longer words than the original: the longest decide."""
+        sizes = self.layout.sizes = [box_size(lines) for lines in self.layout.lines]
+        for block in self.blocks:
+            for vertex, original in block.places.items():
+                sizes[original] = max(sizes[original][0], sizes[vertex][0]), max(sizes[original][1], sizes[vertex][1])
+        for block in self.blocks:
+            for vertex, original in block.places.items():
+                sizes[vertex] = sizes[original]
+        self.sizes = [(height, width) for width, height in sizes] if self.turned else sizes
+
+    # ---- blocks
+
+    def _place_blocks(self) -> None:
+        """Lay out each different block once, and put all of them side by side."""
+        layouts = {id(block): self._block_layout(block) for block in self.blocks if block.copies is None}
+        inside = [layouts[id(block.copies or block)] for block in self.blocks]
+        height = max((i.height for block, i in zip(self.blocks, inside, strict=True) if block.step is not None), default=0)
+        before, above = (HEADER, PAD) if self.turned else (PAD, HEADER)  # where the title has its room
+        x = 0.0
+        for block, layout in zip(self.blocks, inside, strict=True):
+            if block.step is None:
+                right = x + layout.width
+                placed = _Placed(block, layout, (x, (height - layout.height) / 2), x, right)
+            else:
+                right = x + before + layout.width + PAD
+                placed = _Placed(block, layout, (x + before, 0.0), x, right)
+                title = (x + HEADER / 2, HEADER) if self.turned else ((x + right) / 2, height + PAD + HEADER / 2)
+                self.layout.columns.append(Column(block.step, (x, -PAD, right, height + PAD + above), title))
+            self.placed.append(placed)
+            self._fill(placed)
+            x = right + self.gap
+
+    def _block_layout(self, block: Block) -> BlockLayout:
+        members = [*block.operations, *block.leaves]
+        edges = [
+            edge
+            for vertex in block.operations
+            for edge in self.arrangement.incoming[vertex]
+            if self.column.get(edge.source) in (None, self.column[vertex])
+        ]
+        taps = dict.fromkeys(edge.source for edge in edges if edge.source not in self.column)
+        groups = _groups(block.operations, [self._path(vertex) for vertex in block.operations])
+        sizes = {vertex: self.sizes[vertex] for vertex in members}
+        return lay_out(Request(sizes, list(taps), edges, groups, self.sides))
+
+    def _path(self, vertex: int) -> tuple[str, ...]:
+        return tuple(segment for segment in self.graph.vertices[vertex].path.split("/") if segment)
+
+    def _fill(self, placed: _Placed) -> None:
+        """Put a block's vertices, inner edges and frames where they belong."""
+        inside, origin = placed.layout, placed.origin
+
+        def move(point: Point) -> Point:
+            return point[0] + origin[0], point[1] + origin[1]
+
+        original_of = placed.block.places or {vertex: vertex for vertex in inside.centres}
+        for vertex, original in original_of.items():
+            self.layout.centres[vertex] = move(inside.centres[original])
+            for edge in self.arrangement.incoming[vertex]:
+                if self.column.get(edge.source) in (None, self.column[vertex]):
+                    slot = original, edge.argument
+                    self.layout.curves[vertex, edge.argument] = inside.curves[slot].map(move)
+                    if slot in inside.notes:
+                        self.layout.notes[vertex, edge.argument] = move(inside.notes[slot])
+        vertex_of = {original: vertex for vertex, original in original_of.items()}
+        for group, (a, b, c, d) in inside.boxes:
+            member = next((vertex_of[original] for original in group.members if original in vertex_of), None)
+            if member is not None and len(path := self._path(member)) >= group.level:
+                self.layout.frames.append(Frame(path[group.level - 1], (*move((a, b)), *move((c, d)))))
+
+    # ---- shared leaves
+
+    def _place_shared(self) -> None:
+        """Each at the left of a line of its own, below all blocks; from there to each tap, and on to what uses it."""
+        layout, y = self.layout, min(placed.origin[1] for placed in self.placed) - PAD - BRANCH
+        for leaf in self.arrangement.shared:
+            extent, height = self.sizes[leaf]
+            y -= height + BRANCH
+            layout.centres[leaf] = -self.gap / 2 - extent / 2, y + height / 2
+        for edge in self.graph.edges:
+            if edge.source not in self.column:
+                placed = self.placed[self.column[edge.target]]
+                x, y = layout.centres[edge.source]
+                (u, v), origin = placed.layout.taps[edge.source], placed.origin
+                slot = edge.target, edge.argument
+                points, tip = layout.curves[slot]
+                line = rounded([(x + self.sizes[edge.source][0] / 2, y), (u + origin[0], y), (u + origin[0], v + origin[1])])
+                layout.curves[slot] = Curve(joined(line, points), tip)
+
+    # ---- edges between blocks
+
+    def _connect_blocks(self) -> None:
+        ends = dict.fromkeys(vertex for edge in self.between for vertex in (edge.source, edge.target))
+        around = {id(placed.layout): surroundings(placed.layout, self.sizes) for placed in self.placed}
+        standing = {vertex: self._standing(vertex, around) for vertex in ends}
+        ceiling = max(placed.origin[1] + placed.layout.height for placed in self.placed) + PAD + HEADER
+
+        def place(net: Net, gap: int) -> Point:
+            left = self.placed[gap].left - self.gap if gap < len(self.placed) else self.placed[-1].right
+            return left + TRACK * (1 + self.lanes.track[net, gap]), ceiling + TRACK * (1 + self.lanes.lane[net])
+
+        self.layout.crossing = {(edge.target, edge.argument) for edge in self.between}
+        arrived: dict[tuple[int, bool], dict[Net | Edge, int]] = {}  # at each side of a target, in order
+        for edge in self.between:
+            net = self.lanes.net_of.get(edge)
+            from_left = net is not None or self.column[edge.source] < self.column[edge.target]
+            others = arrived.setdefault((edge.target, from_left), {})
+            count = others.setdefault(net or edge, len(others))
+            curve = connect(standing[edge.source], standing[edge.target], count, net, place)
+            self.layout.curves[edge.target, edge.argument] = curve
+            if words := edge_words(edge):
+                x, y = curve.points[0]
+                self.layout.notes[edge.target, edge.argument] = x + width(words, NOTE_SIZE) / 2 + 3, y + NOTE_SIZE
+
+    def _standing(self, vertex: int, around: dict[int, dict[int, Surroundings]]) -> Standing:
+        placed = self.placed[self.column[vertex]]
+        near = around[id(placed.layout)][placed.block.places.get(vertex, vertex)]
+        y = placed.origin[1]
+        return Standing(
+            self.layout.centres[vertex],
+            self.sizes[vertex],
+            self.column[vertex],
+            placed.left,
+            placed.right,
+            near.first,
+            near.last,
+            near.below + y,
+            near.above + y,
+        )
 
 
-def _make_room(layout: Layout) -> None:
-    """Copies of a step may have longer words than the original: the longest decide."""
-    sizes = layout.sizes
-    for block in layout.arrangement.blocks:
-        for vertex, original in block.places.items():
-            sizes[original] = max(sizes[original][0], sizes[vertex][0]), max(sizes[original][1], sizes[vertex][1])
-    for block in layout.arrangement.blocks:
-        for vertex, original in block.places.items():
-            sizes[vertex] = sizes[original]
-
-
-# ------------------------------------------------------------------------------------------------- blocks
-
-
-def _place_blocks(
-    graph: Graph, layout: Layout, blocks: list[Block], between: list[Edge], gap: float, turned: bool
-) -> list[_Placed]:
-    """Lay out each different block once, and put all of them side by side."""
-    layouts = {id(block): _block_layout(graph, layout, block) for block in blocks if block.copies is None}
-    _face(layouts, blocks, between, layout)
-    height = max((layouts[id(block.copies or block)].height for block in blocks if block.step is not None), default=0.0)
-    before, above = (HEADER, PAD) if turned else (PAD, HEADER)  # the title's room, in the block's own directions
-    placed: list[_Placed] = []
-    x = 0.0
-    for block in blocks:
-        inside = layouts[id(block.copies or block)]
-        if block.step is None:
-            placed.append(_Placed(block, inside, (x, (height - inside.height) / 2), x, x + inside.width))
-        else:
-            right = x + before + inside.width + PAD
-            placed.append(_Placed(block, inside, (x + before, 0.0), x, right))
-            title = (x + HEADER / 2, -PAD) if turned else ((x + right) / 2, height + PAD + HEADER / 2)
-            layout.columns.append(Column(block.step, (x, -PAD, right, height + PAD + above), title))
-        _fill(graph, layout, placed[-1])
-        x = placed[-1].right + gap
-    return placed
-
-
-def _block_layout(graph: Graph, layout: Layout, block: Block) -> BlockLayout:
-    members = [*block.operations, *block.leaves]
-    inside, shared = set(members), set(layout.arrangement.shared)
-    edges = [edge for v in block.operations for edge in layout.arrangement.incoming[v]]
-    edges = [edge for edge in edges if edge.source in inside or edge.source in shared]
-    taps = dict.fromkeys(edge.source for edge in edges if edge.source in shared)
-    groups = _groups(block.operations, [tuple(graph.vertices[v].path.split("/")) for v in block.operations])
-    return lay_out(Request({v: layout.sizes[v] for v in members}, list(taps), edges, groups))
-
-
-def _groups(operations: Sequence[int], paths: Sequence[tuple[str, ...]], level: int = 0, framed: int = 0) -> list[Group]:
-    """Operations by module, as far as that tells them apart, ``MODULE_LEVELS`` deep."""
-    while len(set(path[: level + 1] for path in paths)) == 1 and any(len(path) > level for path in paths):
-        level += 1
-    ...
+def _groups(operations: Sequence[int], paths: Sequence[tuple[str, ...]], levels: int = MODULE_LEVELS) -> list[Group]:
+    """Operations by module, as far as that tells them apart."""
+    level = 1 + len(os.path.commonprefix(list(paths)))
+    by_prefix: dict[tuple[str, ...], list[int]] = {}
+    for i, path in enumerate(paths):
+        if len(path) >= level:
+            by_prefix.setdefault(path[:level], []).append(i)
+    groups = []
+    for chosen in by_prefix.values():
+        members = [operations[i] for i in chosen]
+        inner = _groups(members, [paths[i] for i in chosen], levels - 1) if levels > 1 else []
+        groups.append(Group(level, members, inner))
+    return groups

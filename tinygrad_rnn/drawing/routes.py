@@ -39,6 +39,7 @@ class Lanes:
 def assign_lanes(edges: Sequence[Edge], block_of: Mapping[int, int]) -> Lanes:
     """Give a lane to each edge between blocks that are not neighbours."""
     far = [edge for edge in edges if abs(block_of[edge.target] - block_of[edge.source]) > 1]
+    near = [edge for edge in edges if block_of[edge.target] - block_of[edge.source] == 1]
     targets: dict[int, set[int]] = {}
     sources: dict[int, set[int]] = {}
     for edge in far:
@@ -50,6 +51,10 @@ def assign_lanes(edges: Sequence[Edge], block_of: Mapping[int, int]) -> Lanes:
         gathered = len(sources[edge.target]) > len(targets[edge.source])
         net = net_of[edge] = ("into", edge.target) if gathered else ("from", edge.source)
         gaps.setdefault(net, set()).update((block_of[edge.source] + 1, block_of[edge.target]))
+    for edge in near:  # the last of many that are gathered goes with the others
+        if (net := ("into", edge.target)) in gaps:
+            net_of[edge] = net
+            gaps[net].add(block_of[edge.target])
     track: dict[tuple[Net, int], int] = {}
     used: dict[int, int] = {}
     for net, where in gaps.items():
@@ -94,22 +99,23 @@ class Standing(NamedTuple):
 
 
 def connect(
-    edge: Edge, source: Standing, target: Standing, count: int, lanes: Lanes, place: Callable[[Net, int], Point]
+    source: Standing, target: Standing, count: int, net: Net | None, place: Callable[[Net, int], Point]
 ) -> Curve:
     """The way of one edge between blocks.
 
     Args:
         count: How many edges have arrived at this target from this side before.
+        net: Whose lane it takes; None: it goes to a neighbour.
         place: Where a net's track in a gap meets its lane.
     """
-    net = lanes.net_of.get(edge)
     side = 1 if net is not None or source.block < target.block else -1
     way = leaving(source, side)
     entry, tip = arriving(target, -side, count)
     if net is None:
         return Curve(joined(rounded(way), across(way[-1], entry[0]), rounded(entry)), tip)
     (x, y), (u, _) = place(net, source.block + 1), place(net, target.block)
-    return Curve(rounded([*way[:-1], (x, way[-1][1]), (x, y), (u, y), (u, entry[0][1]), *entry[1:]]), tip)
+    over = [] if source.block + 1 == target.block else [(x, y), (u, y)]
+    return Curve(rounded([*way[:-1], (x, way[-1][1]), *over, (u, entry[0][1]), *entry[1:]]), tip)
 
 
 def leaving(vertex: Standing, side: int) -> list[Point]:

@@ -18,6 +18,7 @@ from .activations import (
     softmax,
     softplus,
 )
+from .affine import linear
 from .layers import dropout, embedding, layer_norm, one_hot
 from .losses import binary_cross_entropy_with_logits, cross_entropy, l1_loss, mse_loss, nll_loss
 
@@ -32,6 +33,7 @@ __all__ = [
     "l1_loss",
     "layer_norm",
     "leaky_relu",
+    "linear",
     "log_softmax",
     "logsumexp",
     "mse_loss",

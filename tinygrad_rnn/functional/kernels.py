@@ -237,13 +237,13 @@ def cross_entropy(x: Any, targets: Targets) -> Any:
 
 def _cross_entropy_rule(_needed: Any, g: Any, _y: Any, logp: Any, _x: Any, targets: Targets) -> Any:
     """g (Q softmax(x) - q), for a target distribution q that sums to Q."""
-    g = g / targets.divisor
-    picked, counted = g * targets.scale * targets.own, g * targets.counted
+    g = np.where(targets.counted, g / targets.divisor, 0)
+    picked = g * (targets.own * targets.scale)
     d = np.exp(logp)
-    d *= np.expand_dims(picked + counted * targets.together, targets.axis)
+    d *= np.expand_dims(picked + g * targets.together, targets.axis)
     d[targets.index] -= picked
     if targets.each:
-        even = np.expand_dims(counted * targets.each, targets.axis)
+        even = np.expand_dims(g * targets.each, targets.axis)
         d -= even if targets.weight is None else even * targets.weight
     return d, None
 

@@ -14,8 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ..context import current, site
-from ..functional import relu, sigmoid
+from ..functional import linear, relu, sigmoid
 from ..tensor import Tensor
 from . import init
 from .layers import as_input, check_sizes, new_parameter
@@ -55,15 +54,14 @@ class Recurrent(Module):
 
     def from_input(self, x: Any, w_ih: Any, b_ih: Any, b_hh: Any) -> Any:
         """What the input gives to the gates, all steps at once: (..., I) to (..., G H)."""
-        gates = x @ w_ih.transpose()
-        return gates if b_ih is None else gates + self.input_bias(b_ih, b_hh)
+        return linear(x, w_ih, None if b_ih is None else self.input_bias(b_ih, b_hh))
 
     def input_bias(self, b_ih: Any, b_hh: Any) -> Any:
         """The biases that do not depend on the state."""
         return b_ih + b_hh
 
-    def step(self, state: Any, gates: Any, weight: Any, bias: Any) -> Any:
-        """The next state, from the last one and one step of ``from_input``; ``weight`` is W_hh^T, ``bias`` b_hh."""
+    def step(self, state: Any, from_x: Any, w_hh: Any, b_hh: Any) -> Any:
+        """The next state, from the last one and what ``from_input`` made of x_t."""
         raise NotImplementedError(f"{type(self).__name__} has no step()")
 
     def state_of_zeros(self, shape: tuple[int, ...], dtype: Any) -> Any:
@@ -72,14 +70,16 @@ class Recurrent(Module):
 
     def check_state(self, state: Any, shape: tuple[int, ...]) -> None:
         """Raise unless ``state`` is an array, or a pair of them, of ``shape``."""
-        where = site(type(self).__name__, current.get())
-        if self.memory and not (isinstance(state, (tuple, list)) and len(state) == 2):
-            raise TypeError(f"{where}: expected the state to be a pair (h, c), got {type(state).__name__}")
+        pair = isinstance(state, (tuple, list)) and len(state) == 2
+        if self.memory and not pair:
+            raise TypeError(f"{self.here()}: expected the state to be a pair (h, c), got {type(state).__name__}")
         if not self.memory and isinstance(state, (tuple, list)):
-            raise TypeError(f"{where}: expected the state to be one array, got {type(state).__name__}")
+            raise TypeError(f"{self.here()}: expected the state to be one array, got {type(state).__name__}")
         for name, part in zip("hc", state if self.memory else [state], strict=False):
             if np.shape(part) != shape:
-                raise ValueError(f"{where}: expected the state {name} to have shape {shape}, got {np.shape(part)}")
+                raise ValueError(
+                    f"{self.here()}: expected the state {name} to have shape {shape}, got {np.shape(part)}"
+                )
 
     def extra_repr(self) -> str:
         return f"{self.input_size}, {self.hidden_size}" + ("" if self.bias else ", bias=False")
@@ -96,8 +96,8 @@ class Elman(Recurrent):
             raise ValueError(f"{type(self).__name__}: expected nonlinearity 'tanh' or 'relu', got {nonlinearity!r}")
         self.nonlinearity = nonlinearity
 
-    def step(self, state: Any, gates: Any, weight: Any, bias: Any) -> Any:
-        return _ACTIVATIONS[self.nonlinearity](gates + state @ weight)
+    def step(self, state: Any, from_x: Any, w_hh: Any, b_hh: Any) -> Any:
+        return _ACTIVATIONS[self.nonlinearity](from_x + linear(state, w_hh))
 
     def extra_repr(self) -> str:
         return super().extra_repr() + ("" if self.nonlinearity == "tanh" else f", nonlinearity={self.nonlinearity!r}")
@@ -117,9 +117,9 @@ class LongShortTermMemory(Recurrent):
     gates = 4
     memory = True
 
-    def step(self, state: Any, gates: Any, weight: Any, bias: Any) -> Any:
+    def step(self, state: Any, from_x: Any, w_hh: Any, b_hh: Any) -> Any:
         h, c = state
-        i, f, g, o = np.split(gates + h @ weight, 4, axis=-1)
+        i, f, g, o = np.split(from_x + linear(h, w_hh), 4, axis=-1)
         c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
         return sigmoid(o) * np.tanh(c), c
 
@@ -142,10 +142,9 @@ class GatedRecurrentUnit(Recurrent):
         """b_ih alone: b_hh stays with the state, since r multiplies its last block."""
         return b_ih
 
-    def step(self, state: Any, gates: Any, weight: Any, bias: Any) -> Any:
-        of_state = state @ weight if bias is None else state @ weight + bias
-        x_r, x_z, x_n = np.split(gates, 3, axis=-1)
-        h_r, h_z, h_n = np.split(of_state, 3, axis=-1)
+    def step(self, state: Any, from_x: Any, w_hh: Any, b_hh: Any) -> Any:
+        x_r, x_z, x_n = np.split(from_x, 3, axis=-1)
+        h_r, h_z, h_n = np.split(linear(state, w_hh, b_hh), 3, axis=-1)
         r = sigmoid(x_r + h_r)
         z = sigmoid(x_z + h_z)
         n = np.tanh(x_n + r * h_n)
@@ -162,12 +161,12 @@ class Cell(Recurrent):
     def forward(self, x: Any, state: Any = None) -> Any:
         w_ih, w_hh, b_ih, b_hh = self.weights("")
         x = as_input(self, x, self.input_size, w_ih.dtype)
-        gates = self.from_input(x, w_ih, b_ih, b_hh)
+        from_x = self.from_input(x, w_ih, b_ih, b_hh)
         shape = (*x.shape[:-1], self.hidden_size)
         if state is None:
-            state = self.state_of_zeros(shape, gates.dtype)
+            state = self.state_of_zeros(shape, from_x.dtype)
         self.check_state(state, shape)
-        return self.step(state, gates, w_hh.transpose(), b_hh)
+        return self.step(state, from_x, w_hh, b_hh)
 
 
 class RNNCell(Elman, Cell):

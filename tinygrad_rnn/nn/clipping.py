@@ -54,7 +54,8 @@ def clip_grad_norm_(
     if not math.isfinite(largest):
         if error_if_nonfinite:
             raise RuntimeError(
-                f"clip_grad_norm_: the gradients hold NaN or infinity, so that their norm is {largest} and cannot be clipped"
+                f"clip_grad_norm_: the gradients hold NaN or infinity, so that their norm is {largest} and nothing can "
+                f"be clipped"
             )
         return largest
     if largest == 0:

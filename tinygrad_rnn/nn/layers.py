@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from ..context import current, get_default_dtype, site
-from ..functional import dropout, embedding, layer_norm
+from ..context import get_default_dtype
+from ..functional import dropout, embedding, layer_norm, linear
 from ..tensor import Tensor
 from . import init
 from .module import Module, Parameter
@@ -60,8 +60,7 @@ class Linear(Module):
             init.uniform_(parameter, -bound, bound)
 
     def forward(self, x: Any) -> Any:
-        y = as_input(self, x, self.in_features, self.weight.dtype) @ self.weight.transpose()
-        return y if self.bias is None else y + self.bias
+        return linear(as_input(self, x, self.in_features, self.weight.dtype), self.weight, self.bias)
 
     def extra_repr(self) -> str:
         return f"{self.in_features}, {self.out_features}" + ("" if self.bias is not None else ", bias=False")
@@ -74,10 +73,9 @@ def as_input(module: Module, x: Any, size: int, dtype: Any) -> Tensor:
     """
     t = x if isinstance(x, Tensor) else Tensor(x, copy=False)
     if t.ndim == 0 or t.shape[-1] != size:
-        where = site(type(module).__name__, current.get())
-        raise ValueError(f"{where}: expected an input of shape (..., {size}), got {t.shape}")
+        raise ValueError(f"{module.here()}: expected an input of shape (..., {size}), got {t.shape}")
     if t.dtype.kind == "c":
-        raise TypeError(f"{site(type(module).__name__, current.get())}: expected real numbers, got {t.dtype}")
+        raise TypeError(f"{module.here()}: expected real numbers, got {t.dtype}")
     return t if t.dtype.kind == "f" else t.astype(dtype)
 
 

@@ -7,13 +7,15 @@ names are the attributes' own, joined by dots, as in PyTorch ("encoder.weight_hh
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
-from numpy.typing import DTypeLike
 
-from ..context import scope
+from ..context import current, scope, site
 from ..tensor import Tensor
+
+if TYPE_CHECKING:  # numpy.typing takes time to load, and only readers want it
+    from numpy.typing import DTypeLike
 
 
 class Parameter(Tensor):
@@ -250,6 +252,10 @@ class Module:
         return LoadResult(missing, unexpected)
 
     # ---- how it looks
+
+    def here(self) -> str:
+        """The module's kind, and where in the model it is being called, as error messages begin."""
+        return site(type(self).__name__, current.get())
 
     def extra_repr(self) -> str:
         """What stands between the brackets of ``repr`` beside the children: sizes and options."""

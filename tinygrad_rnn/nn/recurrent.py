@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from ..context import current, site
 from ..recurrence import scan
 from ..tensor import Tensor
 from ..tree import map_leaves
@@ -26,44 +25,42 @@ class Layer(Recurrent):
         self.add_weights("_l0", input_size)
 
     def forward(self, x: Any, state: Any = None, lengths: Any = None) -> tuple[Any, Any]:
-        where = site(type(self).__name__, current.get())
         ndim = np.ndim(x)
         if ndim not in (2, 3):
             form = "(B, T, I)" if self.batch_first else "(T, B, I)"
             raise ValueError(
-                f"{where}: expected an input of shape {form}, or (T, I) without a batch, got {np.shape(x)}"
+                f"{self.here()}: expected an input of shape {form}, or (T, I) without a batch, got {np.shape(x)}"
             )
         w_ih, w_hh, b_ih, b_hh = self.weights("_l0")
         x = as_input(self, x, self.input_size, w_ih.dtype)
         x = np.expand_dims(x, 1) if ndim == 2 else np.swapaxes(x, 0, 1) if self.batch_first else x
         if lengths is not None:
             if ndim == 2:
-                raise ValueError(f"{where}: lengths need a batch; cut an unbatched input to its length instead")
-            x = _without_padding(x, lengths, where)
-        gates = self.from_input(x, w_ih, b_ih, b_hh)
-        first = self.first_state(state, gates, ndim)
-        ys, last = self.run(gates, first, w_hh, b_hh, lengths)
+                raise ValueError(f"{self.here()}: lengths need a batch; cut an unbatched input to its length instead")
+            x = _without_padding(x, lengths, self.here())
+        from_x = self.from_input(x, w_ih, b_ih, b_hh)
+        first = self.first_state(state, from_x, ndim)
+        ys, last = self.run(from_x, first, w_hh, b_hh, lengths)
         if ndim == 2:
             return ys[:, 0], last
         last = map_leaves(lambda part: np.expand_dims(part, 0), last)
         return (np.swapaxes(ys, 0, 1) if self.batch_first else ys), last
 
-    def run(self, gates: Any, state: Any, w_hh: Any, b_hh: Any, lengths: Any) -> tuple[Any, Any]:
-        """Apply the step along ``gates`` (T, B, G H), from ``state`` (B, H): ys (T, B, H) and the last state."""
-        weight = w_hh.transpose()
+    def run(self, from_x: Any, state: Any, w_hh: Any, b_hh: Any, lengths: Any) -> tuple[Any, Any]:
+        """Apply the step along ``from_x`` (T, B, G H), from ``state`` (B, H): ys (T, B, H) and the last state."""
 
-        def step(state: Any, gates: Any) -> tuple[Any, Any]:
-            state = self.step(state, gates, weight, b_hh)
+        def step(state: Any, from_x_t: Any) -> tuple[Any, Any]:
+            state = self.step(state, from_x_t, w_hh, b_hh)
             return state, state[0] if self.memory else state
 
-        last, ys = scan(step, state, gates, lengths=lengths)
+        last, ys = scan(step, state, from_x, lengths=lengths)
         return ys, last
 
-    def first_state(self, state: Any, gates: Any, ndim: int) -> Any:
+    def first_state(self, state: Any, from_x: Any, ndim: int) -> Any:
         """The state to begin with, (B, H): zeros, or what was given: (1, B, H), or (1, H) without a batch."""
-        batch = gates.shape[1]
+        batch = from_x.shape[1]
         if state is None:
-            return self.state_of_zeros((batch, self.hidden_size), gates.dtype)
+            return self.state_of_zeros((batch, self.hidden_size), from_x.dtype)
         self.check_state(state, (1, batch, self.hidden_size) if ndim == 3 else (1, self.hidden_size))
         state = tuple(state) if self.memory else state
         return map_leaves(lambda part: part[0], state) if ndim == 3 else state

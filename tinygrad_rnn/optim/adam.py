@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .optimizer import Optimizer, decayed
+from .optimizer import Optimizer, decayed, kept
 
 
 class Adam(Optimizer):
@@ -64,11 +64,8 @@ class Adam(Optimizer):
             x *= 1 - lr * group["weight_decay"]
         else:
             g = decayed(g, x, group)
-        if not state:
-            names = ["exp_avg", "exp_avg_sq"] + ["max_exp_avg_sq"] * group["amsgrad"]
-            state.update(step=0, **{name: np.zeros_like(x) for name in names})
-        step = state["step"] = state["step"] + 1
-        m, v, t = state["exp_avg"], state["exp_avg_sq"], np.empty_like(x)
+        step = state["step"] = state.get("step", 0) + 1
+        m, v, t = kept(state, "exp_avg", x), kept(state, "exp_avg_sq", x), np.empty_like(x)
         np.subtract(g, m, out=t)
         t *= 1 - beta1
         m += t
@@ -77,7 +74,8 @@ class Adam(Optimizer):
         v *= beta2
         v += t
         if group["amsgrad"]:
-            v = np.maximum(state["max_exp_avg_sq"], v, out=state["max_exp_avg_sq"])
+            largest = kept(state, "max_exp_avg_sq", x)
+            v = np.maximum(largest, v, out=largest)
         np.sqrt(v, out=t)
         t /= math.sqrt(1 - beta2**step)
         t += group["eps"]

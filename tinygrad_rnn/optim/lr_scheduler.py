@@ -5,6 +5,7 @@ Each goes on from the rate that stands in the optimiser, as PyTorch's do, so two
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -34,10 +35,19 @@ class Scheduler:
         """Return the learning rate of each group."""
         return [group["lr"] for group in self.optimizer.param_groups]
 
+    def groups(self) -> list[dict[str, Any]]:
+        """The optimiser's groups; RuntimeError if there are more now than when the schedule was made."""
+        groups = self.optimizer.param_groups
+        if len(groups) != len(self.base_lrs):
+            raise RuntimeError(
+                f"{type(self).__name__}: the optimizer had {len(self.base_lrs)} groups when the schedule was made, and "
+                f"now has {len(groups)}; make the schedule after the last add_param_group"
+            )
+        return groups
+
     def state_dict(self) -> dict[str, Any]:
         """Return everything but the optimiser (whose own ``state_dict`` holds the learning rates)."""
-        kept = {name: value for name, value in self.__dict__.items() if name != "optimizer"}
-        return {name: list(value) if isinstance(value, list) else value for name, value in kept.items()}
+        return {name: copy.copy(value) for name, value in self.__dict__.items() if name != "optimizer"}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Take over what ``state_dict`` returned.
@@ -51,7 +61,7 @@ class Scheduler:
             raise ValueError(
                 f"{type(self).__name__}.load_state_dict: {odd!r} is {'missing' if odd in ours else 'unknown'}"
             )
-        self.__dict__.update(state_dict)
+        self.__dict__.update({name: copy.copy(value) for name, value in state_dict.items()})
 
 
 class EpochScheduler(Scheduler):
@@ -63,8 +73,9 @@ class EpochScheduler(Scheduler):
 
     def step(self) -> None:
         """Go to the next epoch's learning rates."""
+        groups = self.groups()
         self.last_epoch += 1
-        for group, base_lr in zip(self.optimizer.param_groups, self.base_lrs, strict=True):
+        for group, base_lr in zip(groups, self.base_lrs, strict=True):
             group["lr"] = self.next_lr(group["lr"], base_lr)
 
 
@@ -247,7 +258,7 @@ class ReduceLROnPlateau(Scheduler):
         return sign * metric < sign * self.best - self.threshold
 
     def _reduce(self) -> None:
-        for group, min_lr in zip(self.optimizer.param_groups, self.min_lrs, strict=True):
+        for group, min_lr in zip(self.groups(), self.min_lrs, strict=True):
             lr = max(group["lr"] * self.factor, min_lr)
             if group["lr"] - lr > self.eps:
                 group["lr"] = lr

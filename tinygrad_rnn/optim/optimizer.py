@@ -28,7 +28,7 @@ class Optimizer:
     """
 
     def __init__(self, params: Iterable[Any], defaults: dict[str, Any]) -> None:
-        if isinstance(params, (Tensor, Mapping)) or not isinstance(params, Iterable):
+        if isinstance(params, (Tensor, Mapping, set, frozenset)) or not isinstance(params, Iterable):
             raise TypeError(f"{self._name}: expected a list of tensors, or of dicts, got {type(params).__name__}")
         self.defaults = defaults
         self.param_groups: list[dict[str, Any]] = []
@@ -70,6 +70,8 @@ class Optimizer:
         if unknown:
             raise ValueError(f"{where}: unknown option {min(unknown)!r}; there are {', '.join(self.defaults)}")
         given = param_group["params"]
+        if isinstance(given, (set, frozenset)):
+            raise TypeError(f"{where}: expected a list of tensors, got a {type(given).__name__}, which has no order")
         params = {id(p): p for p in ([given] if isinstance(given, Tensor) else given)}
         if not params:
             raise ValueError(f"{where}: got no parameters to optimise; was a generator used up before?")
@@ -189,6 +191,14 @@ def decayed(g: Any, x: Any, group: dict[str, Any]) -> Any:
     """The gradient with that of an L2 penalty added: g + weight_decay x."""
     decay = group["weight_decay"]
     return g + decay * x if decay else g
+
+
+def kept(state: dict[str, Any], name: str, x: Any) -> Any:
+    """The array that a parameter's state has under a name; zeros like ``x`` if there is none yet."""
+    array = state.get(name)
+    if array is None:
+        array = state[name] = np.zeros_like(x)
+    return array
 
 
 def _copied(value: Any) -> Any:

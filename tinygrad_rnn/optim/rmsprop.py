@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .optimizer import Optimizer, decayed
+from .optimizer import Optimizer, decayed, kept
 
 
 class RMSprop(Optimizer):
@@ -53,17 +53,14 @@ class RMSprop(Optimizer):
 
     def update(self, x: Any, g: Any, state: dict[str, Any], group: dict[str, Any]) -> None:
         g, alpha = decayed(g, x, group), group["alpha"]
-        if not state:
-            names = ["square_avg"] + ["grad_avg"] * group["centered"] + ["momentum_buffer"] * (group["momentum"] > 0)
-            state.update(step=0, **{name: np.zeros_like(x) for name in names})
-        state["step"] += 1
-        v, t = state["square_avg"], np.empty_like(x)
+        state["step"] = state.get("step", 0) + 1
+        v, t = kept(state, "square_avg", x), np.empty_like(x)
         np.multiply(g, g, out=t)
         t *= 1 - alpha
         v *= alpha
         v += t
         if group["centered"]:
-            m = state["grad_avg"]
+            m = kept(state, "grad_avg", x)
             np.subtract(g, m, out=t)
             t *= 1 - alpha
             m += t
@@ -75,7 +72,7 @@ class RMSprop(Optimizer):
         t += group["eps"]
         np.divide(g, t, out=t)
         if group["momentum"] > 0:
-            b = state["momentum_buffer"]
+            b = kept(state, "momentum_buffer", x)
             b *= group["momentum"]
             b += t
             np.multiply(b, group["lr"], out=t)

@@ -1,7 +1,7 @@
 """Rules of elementwise functions: each gradient is g times the derivative, entry by entry.
 
-Ties follow PyTorch: ``maximum`` and ``minimum`` share the gradient equally between equal arguments, ``clip`` lets it pass
-at its bounds, ``absolute`` has none at 0.
+Ties follow PyTorch: ``maximum`` and ``minimum`` share the gradient equally between equal arguments, ``clip`` lets it
+pass at its bounds, ``absolute`` has none at 0.
 """
 
 from typing import Any
@@ -41,7 +41,8 @@ def _power_base(g: Any, _y: Any, a: Any, b: Any) -> Any:
 def _power_exponent(g: Any, y: Any, a: Any, b: Any) -> Any:
     """g a^b log(a), and 0 where a is 0 and b is not negative, as PyTorch has it."""
     still = np.logical_and(a == 0, b >= 0)
-    return np.where(still, 0, g * y * np.log(np.where(still, 1, a)))
+    one = np.ones((), y.dtype)  # so that the logarithm has the precision of the result, no less and no more
+    return np.where(still, 0, g * y * np.log(np.where(still, one, a)))
 
 
 defvjp(np.power, _power_base, _power_exponent)

@@ -1,7 +1,7 @@
 """Rules of products: matmul, dot and einsum.
 
-For C = A B the gradients are G B^T and A^T G (Petersen and Pedersen, *The Matrix Cookbook*, section 2); batches in front
-are summed over by the walk where they were broadcast.
+For C = A B the gradients are G B^T and A^T G (Petersen and Pedersen, *The Matrix Cookbook*, section 2); batches in
+front are summed over by the walk where they were broadcast.
 """
 
 import math
@@ -70,37 +70,30 @@ primitive_of(np.matmul).gather[1] = Gather(_weight_rows, _weight_gradient)
 primitive_of(np.matmul, _product)
 
 
-def _dot_parts(b: Any) -> tuple[list[int], list[int]]:
-    """The order of axes that brings the summed one of ``dot``'s second argument to the front, and the way back."""
-    order = [max(b.ndim - 2, 0), *(k for k in range(b.ndim) if k != max(b.ndim - 2, 0))]
-    return order, sorted(range(b.ndim), key=order.__getitem__)
+def _summed_first(ndim: int) -> list[int]:
+    """The order of axes that brings the summed one of ``dot``'s second argument to the front."""
+    summed = max(ndim - 2, 0)
+    return [summed, *(k for k in range(ndim) if k != summed)]
 
 
 def _dot_a(g: Any, _y: Any, _a: Any, b: Any) -> Any:
-    if _a.ndim == 0 or b.ndim == 0:
+    if _a.ndim == 0 or np.ndim(b) == 0:
         return g * b
-    order, _ = _dot_parts(b)
-    flat = np.reshape(
-        np.transpose(b, order), (b.shape[order[0]], -1) if b.size else (b.shape[order[0]], _rest(b, order))
-    )
-    return np.reshape(np.matmul(np.reshape(g, (_lead(_a), flat.shape[1])), np.transpose(flat)), _a.shape)
+    columns = np.transpose(b, _summed_first(np.ndim(b)))
+    n, rest = columns.shape[0], math.prod(columns.shape[1:])
+    rows = np.reshape(g, (math.prod(_a.shape[:-1]), rest))
+    return np.reshape(np.matmul(rows, np.transpose(np.reshape(columns, (n, rest)))), _a.shape)
 
 
 def _dot_b(g: Any, _y: Any, a: Any, _b: Any) -> Any:
-    if a.ndim == 0 or _b.ndim == 0:
+    if np.ndim(a) == 0 or _b.ndim == 0:
         return g * a
-    order, back = _dot_parts(_b)
-    rows = np.reshape(a, (_lead(a), a.shape[-1]))
-    flat = np.matmul(np.transpose(rows), np.reshape(g, (_lead(a), _rest(_b, order))))
-    return np.transpose(np.reshape(flat, [_b.shape[k] for k in order]), back)
-
-
-def _lead(a: Any) -> int:
-    return math.prod(a.shape[:-1])
-
-
-def _rest(b: Any, order: Sequence[int]) -> int:
-    return math.prod(b.shape[k] for k in order[1:])
+    order = _summed_first(_b.ndim)
+    shape = [_b.shape[k] for k in order]
+    lead = math.prod(np.shape(a)[:-1])
+    rows = np.reshape(a, (lead, shape[0]))
+    flat = np.matmul(np.transpose(rows), np.reshape(g, (lead, math.prod(shape[1:]))))
+    return np.transpose(np.reshape(flat, shape), sorted(range(_b.ndim), key=order.__getitem__))
 
 
 defvjp(np.dot, _dot_a, _dot_b)
@@ -139,11 +132,11 @@ def _einsum(i: int, g: Any, _y: Any, subscripts: Any, *operands: Any, **kwargs: 
     free = iter(c for c in string.ascii_letters if c not in "".join(inputs) + output)
     target = ""
     for axis, c in enumerate(mine):
-        if c in target:
-            twin = next(free)
-            factors.append((c + twin, np.eye(shape[axis], dtype=g.dtype)))
-            c = twin
-        target += c
+        if c not in target:
+            target += c
+        else:
+            target += next(free)
+            factors.append((c + target[-1], np.eye(shape[axis], dtype=g.dtype)))
     reachable = {c for t, _ in factors for c in t}
     kept = "".join(c for c in target if c in reachable)
     formula = f"{','.join(t for t, _ in factors)}->{kept}"
@@ -151,4 +144,4 @@ def _einsum(i: int, g: Any, _y: Any, subscripts: Any, *operands: Any, **kwargs: 
     return np.reshape(answer, [answer.shape[kept.index(c)] if c in kept else 1 for c in target])
 
 
-defvjp(np.einsum, None, rest=_einsum)
+defvjp(np.einsum, rest=_einsum)

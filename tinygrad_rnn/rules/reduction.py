@@ -1,7 +1,7 @@
-"""Rules of reductions. The walk repeats a smaller gradient by itself, so they only put the summed axes back, of length 1.
+"""Rules of reductions. The walk repeats a smaller gradient by itself: they only put the summed axes back, of length 1.
 
-Ties follow PyTorch's ``amax`` and ``amin``: the gradient is shared equally between equal extremes. ``std`` has none where
-it is 0.
+Ties follow PyTorch's ``amax`` and ``amin``: the gradient is shared equally between equal extremes. ``std`` has none
+where it is 0.
 """
 
 import math
@@ -84,8 +84,10 @@ TABLE[np.amax], TABLE[np.amin] = TABLE[np.max], TABLE[np.min]  # functions of th
 
 
 # ndarray's own methods skip a layer of Python that np.sum and its kin go through.
-def _fast_sum(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: bool = False) -> Any:
-    return np.add.reduce(a, axis, dtype, out, keepdims)
+def _fast_sum(
+    a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: bool = False, **kwargs: Any
+) -> Any:
+    return np.add.reduce(a, axis, dtype, out, keepdims, **kwargs)
 
 
 primitive_of(np.sum, _fast_sum)

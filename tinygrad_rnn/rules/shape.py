@@ -6,7 +6,7 @@ gradient in place (``into``) on a first walk, and is a ``scatter`` on a recorded
 
 import math
 from collections.abc import Sequence
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from types import EllipsisType, NoneType
 from typing import Any
 
@@ -61,14 +61,16 @@ def split(a: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
     else:
         stops = [0, *sections, n]
     if axis in (-1, a.ndim - 1):
-        return [a[..., i:j] for i, j in zip(stops, stops[1:], strict=False)]
+        return [a[..., i:j] for i, j in pairwise(stops)]
     lead = (slice(None),) * (axis % a.ndim)
-    return [a[(*lead, slice(i, j))] for i, j in zip(stops, stops[1:], strict=False)]
+    return [a[(*lead, slice(i, j))] for i, j in pairwise(stops)]
 
 
 def _reshape(g: Any, _y: Any, _a: Any, _shape: Any, order: str = "C") -> Any:
     if order == "A":
-        raise ValueError("reshape: order='A' depends on the memory layout, which has no derivative rule; give 'C' or 'F'")
+        raise ValueError(
+            "reshape: order='A' depends on the memory layout, which has no derivative rule; give 'C' or 'F'"
+        )
     return np.reshape(g, _a.shape, order=order)
 
 

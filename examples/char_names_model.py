@@ -1,0 +1,189 @@
+"""The net of ``char_names.py``: a character-level LSTM that is trained by teacher forcing and speaks by itself."""
+
+import copy
+import math
+import time
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+from char_names_data import IGNORED, Alphabet, Encoded
+from extras import needed
+
+import tinygrad_rnn as tg
+
+BIT = math.log(2)  # in nats
+
+
+class CharLSTM(tg.nn.Module):
+    """p(next character | all characters so far), at every step (lecture, section 4)."""
+
+    def __init__(self, characters: int, embedding: int = 32, hidden: int = 128, dropout: float = 0.2) -> None:
+        self.embedding = tg.nn.Embedding(characters + 2, embedding)  # <EOS>, the characters, <BOS>
+        self.lstm = tg.nn.LSTM(embedding, hidden)
+        self.out = tg.nn.Linear(hidden, characters + 1)  # <EOS>, the characters
+        self.dropout = tg.nn.Dropout(dropout)
+
+    def forward(self, numbers: Any, state: Any = None) -> tuple[Any, Any]:
+        """Characters (T, B) and a state to the logits (T, B, C + 1) of what comes next, and the state after them."""
+        states, state = self.lstm(self.dropout(self.embedding(numbers)), state)
+        return self.out(self.dropout(states)), state
+
+    def loss(self, inputs: Any, targets: Any, reduction: str = "mean") -> Any:
+        """Teacher forcing: whatever the net would have said, the next input is the true character. In nats."""
+        logits, _ = self(inputs)
+        return tg.functional.cross_entropy(logits, targets, axis=-1, ignore_index=IGNORED, reduction=reduction)
+
+
+def bits_per_character(net: CharLSTM, words: Encoded) -> float:
+    """The mean surprise at a character, <EOS> counted as one, <BOS> not."""
+    net.eval()
+    with tg.no_grad():
+        nats = sum(net.loss(*batch, reduction="sum").item() for batch in words.sorted_batches(256))
+    return nats / int(words.lengths.sum()) / BIT
+
+
+class Run(NamedTuple):
+    """A trained net and how it came about: losses an epoch in bits per character, gradient norms an update."""
+
+    seed: int
+    net: CharLSTM
+    train: list[float]
+    validation: list[float]
+    norms: list[float]
+    clipped: list[float]
+    seconds: float
+    interrupted: bool
+
+    @property
+    def best(self) -> float:
+        return min(self.validation)
+
+
+def train(
+    seed: int,
+    net: CharLSTM,
+    words: Encoded,
+    validation: Encoded,
+    *,
+    epochs: int,
+    batch_size: int,
+    max_norm: float,
+    patience: int,
+    lr: float = 8e-3,
+) -> Run:
+    """Adam with clipped gradients and a falling learning rate; the weights of the best validation epoch are kept.
+
+    Stops early when ``patience`` epochs have brought nothing better, and at Ctrl-C.
+    """
+    rng = np.random.default_rng(seed)
+    parameters = list(net.parameters())
+    optimizer = tg.optim.Adam(parameters, lr=lr)
+    updates = math.ceil(len(words.lengths) / batch_size)
+    schedule = tg.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=epochs * updates)
+    run = Run(seed, net, [], [], [], [], 0.0, False)
+    weights, interrupted, started = net.state_dict(), False, time.perf_counter()
+    bar = needed("tqdm", "training").tqdm(total=epochs * updates, desc=f"seed {seed}", unit="update", mininterval=0.5)
+    try:
+        while len(run.validation) < epochs and not worse_for(patience, run.validation):
+            net.train()
+            nats = 0.0
+            for inputs, targets in words.shuffled_batches(batch_size, rng):
+                loss = net.loss(inputs, targets)
+                optimizer.zero_grad()
+                loss.backward()
+                run.norms.append(tg.nn.utils.clip_grad_norm_(parameters, max_norm))
+                run.clipped.append(tg.nn.utils.clip_grad_norm_(parameters, math.inf))  # clips nothing: measures
+                optimizer.step()
+                schedule.step()
+                nats += loss.item() * int((targets != IGNORED).sum())
+                bar.update()
+                bar.set_postfix(
+                    epoch=len(run.validation) + 1,
+                    bits=f"{loss.item() / BIT:.3f}",
+                    gradient_norm=f"{run.norms[-1]:.3f}",
+                    validation=f"{run.best:.3f}" if run.validation else "-",
+                    refresh=False,
+                )
+            run.train.append(nats / int(words.lengths.sum()) / BIT)
+            run.validation.append(bits_per_character(net, validation))
+            if run.validation[-1] == run.best:
+                weights = net.state_dict()
+    except KeyboardInterrupt:
+        interrupted = True
+    bar.close()
+    if run.validation:
+        net.load_state_dict(weights)
+    net.eval()
+    return run._replace(seconds=time.perf_counter() - started, interrupted=interrupted)
+
+
+def worse_for(patience: int, losses: list[float]) -> bool:
+    return len(losses) > patience and min(losses[-patience:]) > min(losses)
+
+
+def spell(net: CharLSTM, alphabet: Alphabet, word: str) -> Any:
+    """The probabilities (T, C + 1) of each next character while ``word`` is spelt, from <BOS> on."""
+    inputs, _ = alphabet.encode([word]).batch(np.arange(1))
+    with tg.no_grad():
+        logits, _ = net(inputs)
+        return tg.functional.softmax(logits[:, 0], axis=-1).numpy()
+
+
+def sample(
+    net: CharLSTM, alphabet: Alphabet, count: int, temperature: float, longest: int, rng: np.random.Generator
+) -> list[str]:
+    """Words that the net makes up: each character is drawn from softmax(logits / temperature) and is the next input.
+
+    A temperature below 1 prefers what is likely. A word that has not ended after ``longest`` characters is cut off.
+    """
+    numbers, state = np.full(count, alphabet.bos), None
+    said: list[Any] = []
+    with tg.no_grad():
+        for _ in range(longest):
+            logits, state = net(numbers[None], state)
+            p = tg.functional.softmax(logits[0].astype(np.float64) / temperature, axis=-1).numpy()
+            numbers = (p.cumsum(axis=-1) < rng.random((count, 1))).sum(axis=-1).clip(max=p.shape[-1] - 1)
+            said.append(numbers)
+    return [alphabet.decode(column) for column in np.stack(said, axis=1)]
+
+
+def check_gradients(net: CharLSTM, inputs: Any, targets: Any, directions: int, rng: np.random.Generator) -> str:
+    """Compare the gradient of the loss with central differences, on a copy of the net in float64.
+
+    Differences in each of tens of thousands of weights would take minutes. So every parameter W is replaced by
+    W + sum_k s_k D_k, where the D_k are random directions of length 1 that move all entries of W, and the derivatives
+    with respect to the s_k are checked at s = 0: a wrong entry of the gradient shows in every one of them.
+
+    Returns:
+        What was checked, in words.
+
+    Raises:
+        GradcheckError: the gradient is wrong.
+    """
+    twin = copy.deepcopy(net).astype(np.float64)
+    places = [(module, name, value) for module in twin.modules() for name, value in own_parameters(module)]
+    for module, name, _ in places:
+        delattr(module, name)  # a computed tensor takes its place
+    moves = [random_directions(rng, directions, value.shape) for _, _, value in places]
+
+    def loss(*steps: Any) -> Any:
+        for (module, name, value), move, s in zip(places, moves, steps, strict=True):
+            setattr(module, name, value.detach() + (s @ move).reshape(value.shape))
+        return twin.loss(inputs, targets)
+
+    tg.testing.gradcheck(loss, tuple(np.zeros(directions) for _ in places), atol=1e-9)
+    return (
+        f"{len(places) * directions} derivatives agree with central differences: {directions} random directions in each "
+        f"of the {len(places)} parameters, {sum(value.size for *_, value in places):,} weights in all"
+    )
+
+
+def own_parameters(module: tg.nn.Module) -> Iterable[tuple[str, tg.nn.Parameter]]:
+    return [(name, value) for name, value in vars(module).items() if isinstance(value, tg.nn.Parameter)]
+
+
+def random_directions(rng: np.random.Generator, count: int, shape: tuple[int, ...]) -> Any:
+    """(count, size): rows of length 1."""
+    rows = rng.standard_normal((count, math.prod(shape)))
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)

@@ -1,0 +1,64 @@
+"""Third and fourth derivatives: the rules differentiate themselves again, so nothing stops at two."""
+
+import numpy as np
+import pytest
+
+import tinygrad_rnn as tg
+
+torch = pytest.importorskip("torch", reason="the rules are compared with PyTorch's")
+
+RNG = np.random.default_rng(11)
+A, B, C = RNG.normal(size=(3, 4)), RNG.normal(size=(4, 2)), RNG.normal(size=(2, 3))
+
+
+def gates(x):
+    a, b = np.split(x, 2, axis=1)
+    return np.exp(a) * np.sin(b)
+
+
+PROGRAMS = {
+    "tanh": (np.tanh, torch.tanh, [A]),
+    "power": (lambda x: x**5, lambda x: x**5, [A]),
+    "power of two tensors": (np.power, torch.pow, [np.abs(A) + 0.5, A]),
+    "chain of products": (lambda a, b, c: np.tanh(a @ b) @ c @ a, lambda a, b, c: torch.tanh(a @ b) @ c @ a, [A, B, C]),
+    "division": (np.divide, torch.divide, [A, np.abs(A) + 1]),
+    "logarithm of a sum of exponentials": (
+        lambda x: np.log(np.sum(np.exp(x), axis=1, keepdims=True)),
+        lambda x: torch.log(torch.sum(torch.exp(x), 1, keepdim=True)),
+        [A],
+    ),
+    "standard deviation": (lambda x: np.std(x, axis=0), lambda x: torch.std(x, 0, correction=0), [A]),
+    "einsum": (
+        lambda a, b, c: np.exp(np.einsum("ij,jk,ki->i", a, b, c)),
+        lambda a, b, c: torch.exp(torch.einsum("ij,jk,ki->i", a, b, c)),
+        [A, B, C],
+    ),
+    "slices and gathers": (
+        lambda x: np.sin(np.concatenate([x[:, 1:] * x[:, :-1], x[[0, 0, 2], :3] ** 3], axis=1)),
+        lambda x: torch.sin(torch.cat([x[:, 1:] * x[:, :-1], x[[0, 0, 2], :3] ** 3], 1)),
+        [A],
+    ),
+    "gates": (gates, lambda x: torch.exp(x[:, :2]) * torch.sin(x[:, 2:]), [A]),
+    "cumulative sum and extremes": (
+        lambda x: np.cos(np.cumsum(x, 1) * np.max(x, 1, keepdims=True)),
+        lambda x: torch.cos(torch.cumsum(x, 1) * torch.amax(x, 1, keepdim=True)),
+        [A],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_first_to_fourth_derivative(name):
+    ours, theirs, arrays = PROGRAMS[name]
+    weights = [RNG.normal(size=a.shape) for a in arrays]
+    xs = [tg.Tensor(a, requires_grad=True) for a in arrays]
+    ts = [torch.tensor(a, requires_grad=True) for a in arrays]
+    s, z = ours(*xs).sum(), theirs(*ts).sum()
+    for _ in range(4):
+        found = tg.grad(s, xs, create_graph=True)
+        expected = torch.autograd.grad(z, ts, create_graph=True)
+        for f, e in zip(found, expected, strict=True):
+            size = max(1.0, float(e.detach().abs().max()))
+            np.testing.assert_allclose(f.numpy(), e.detach().numpy(), rtol=1e-9, atol=1e-11 * size)
+        s = sum((f * w).sum() for f, w in zip(found, weights, strict=True))
+        z = sum((e * torch.tensor(w)).sum() for e, w in zip(expected, weights, strict=True))
