@@ -15,7 +15,7 @@ from .workers import FULL, QUICK, Worker
 PARTS = ("loop", "steps", "import", "chain")
 EXAMPLES = """
 examples:
-  python -m benchmarks                                   everything (some three minutes)
+  python -m benchmarks                                   everything (some five minutes)
   python -m benchmarks --quick                           does it run? small sizes, few repeats; the numbers mean little
   python -m benchmarks loop --cells lstm                 one cell of the loop, all sizes
   python -m benchmarks loop --sizes 30,16,64,64          a size (T, B, in, hidden) of your own

@@ -15,7 +15,7 @@ SURNAMES = ("dist.all.last",)
 
 
 def census_names(files: Sequence[str]) -> list[str]:
-    """The names of the 1990 US census in the data files of the PyPI package ``names``, each once, the commonest first."""
+    """Names of the 1990 US census, from data files of the PyPI package ``names``: each once, in capitals."""
     needed("names", "corpora")
     folder = importlib.resources.files("names")
     lines = [line for file in files for line in (folder / file).read_text(encoding="ascii").splitlines()]

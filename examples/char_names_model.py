@@ -1,10 +1,14 @@
 """The net of ``char_names.py``: a character-level LSTM that is trained by teacher forcing and speaks by itself."""
 
+import contextlib
 import copy
 import math
+import signal
+import threading
 import time
-from collections.abc import Iterable
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from char_names_data import IGNORED, Alphabet, Encoded
@@ -43,21 +47,33 @@ def bits_per_character(net: CharLSTM, words: Encoded) -> float:
     return nats / int(words.lengths.sum()) / BIT
 
 
-class Run(NamedTuple):
-    """A trained net and how it came about: losses an epoch in bits per character, gradient norms an update."""
+@dataclass
+class Run:
+    """A net in training, and how it went.
+
+    Attributes:
+        train: Bits per character in each epoch, with dropout, while the weights were changing.
+        validation: Bits per character before the first epoch and after each.
+        norms, clipped: The norm of the gradient at each update, before and after clipping; the loss is in nats.
+        seconds: Of training, validation included.
+    """
 
     seed: int
     net: CharLSTM
-    train: list[float]
-    validation: list[float]
-    norms: list[float]
-    clipped: list[float]
-    seconds: float
-    interrupted: bool
+    train: list[float] = field(default_factory=list)
+    validation: list[float] = field(default_factory=list)
+    norms: list[float] = field(default_factory=list)
+    clipped: list[float] = field(default_factory=list)
+    seconds: float = 0.0
+    interrupted: bool = False
+
+    @property
+    def best_epoch(self) -> int:
+        return self.validation.index(min(self.validation))
 
     @property
     def best(self) -> float:
-        return min(self.validation)
+        return self.validation[self.best_epoch]
 
 
 def train(
@@ -69,57 +85,80 @@ def train(
     epochs: int,
     batch_size: int,
     max_norm: float,
-    patience: int,
+    patience: int = 3,
     lr: float = 8e-3,
 ) -> Run:
-    """Adam with clipped gradients and a falling learning rate; the weights of the best validation epoch are kept.
+    """Adam with clipped gradients and a falling learning rate; the net ends with the weights that validated best.
 
-    Stops early when ``patience`` epochs have brought nothing better, and at Ctrl-C.
+    Stops early when ``patience`` epochs in a row have brought nothing better, and at Ctrl-C.
     """
     rng = np.random.default_rng(seed)
-    parameters = list(net.parameters())
-    optimizer = tg.optim.Adam(parameters, lr=lr)
-    updates = math.ceil(len(words.lengths) / batch_size)
-    schedule = tg.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=epochs * updates)
-    run = Run(seed, net, [], [], [], [], 0.0, False)
-    weights, interrupted, started = net.state_dict(), False, time.perf_counter()
-    bar = needed("tqdm", "training").tqdm(total=epochs * updates, desc=f"seed {seed}", unit="update", mininterval=0.5)
-    try:
-        while len(run.validation) < epochs and not worse_for(patience, run.validation):
+    started = time.perf_counter()
+    run = Run(seed, net, validation=[bits_per_character(net, validation)])
+    updates = epochs * math.ceil(len(words.lengths) / batch_size)
+    optimizer = tg.optim.Adam(net.parameters(), lr=lr)
+    schedule = tg.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=updates)
+    weights = net.state_dict()
+    tqdm = needed("tqdm", "training").tqdm
+    with (
+        interruptible() as interrupted,
+        tqdm(total=updates, desc=f"seed {seed}", unit="update", mininterval=0.5) as bar,
+    ):
+        while len(run.train) < epochs and len(run.train) - run.best_epoch < patience and not interrupted.is_set():
             net.train()
-            nats = 0.0
+            nats, characters = 0.0, 0
             for inputs, targets in words.shuffled_batches(batch_size, rng):
-                loss = net.loss(inputs, targets)
-                optimizer.zero_grad()
-                loss.backward()
-                run.norms.append(tg.nn.utils.clip_grad_norm_(parameters, max_norm))
-                run.clipped.append(tg.nn.utils.clip_grad_norm_(parameters, math.inf))  # clips nothing: measures
-                optimizer.step()
+                loss = update(run, inputs, targets, optimizer, max_norm)
                 schedule.step()
-                nats += loss.item() * int((targets != IGNORED).sum())
+                count = int((targets != IGNORED).sum())
+                nats, characters = nats + loss * count, characters + count
                 bar.update()
                 bar.set_postfix(
-                    epoch=len(run.validation) + 1,
-                    bits=f"{loss.item() / BIT:.3f}",
+                    epoch=len(run.train) + 1,
+                    bits=f"{loss / BIT:.3f}",
                     gradient_norm=f"{run.norms[-1]:.3f}",
-                    validation=f"{run.best:.3f}" if run.validation else "-",
+                    validation=f"{run.validation[-1]:.3f}",
                     refresh=False,
                 )
-            run.train.append(nats / int(words.lengths.sum()) / BIT)
+                if interrupted.is_set():
+                    break
+            run.train.append(nats / characters / BIT)
             run.validation.append(bits_per_character(net, validation))
-            if run.validation[-1] == run.best:
+            if run.best_epoch == len(run.train):
                 weights = net.state_dict()
-    except KeyboardInterrupt:
-        interrupted = True
-    bar.close()
-    if run.validation:
-        net.load_state_dict(weights)
+    net.load_state_dict(weights)
     net.eval()
-    return run._replace(seconds=time.perf_counter() - started, interrupted=interrupted)
+    run.seconds, run.interrupted = time.perf_counter() - started, interrupted.is_set()
+    return run
 
 
-def worse_for(patience: int, losses: list[float]) -> bool:
-    return len(losses) > patience and min(losses[-patience:]) > min(losses)
+def update(run: Run, inputs: Any, targets: Any, optimizer: tg.optim.Optimizer, max_norm: float) -> float:
+    """One step of the optimiser; returns the loss in nats per character."""
+    loss = run.net.loss(inputs, targets)
+    optimizer.zero_grad()
+    loss.backward()
+    parameters = list(run.net.parameters())
+    run.norms.append(tg.nn.utils.clip_grad_norm_(parameters, max_norm))
+    run.clipped.append(tg.nn.utils.clip_grad_norm_(parameters, math.inf))  # clips nothing: measures
+    optimizer.step()
+    return float(loss)
+
+
+@contextlib.contextmanager
+def interruptible() -> Iterator[threading.Event]:
+    """An event that the first Ctrl-C sets, so that an update is never cut in half; the second one interrupts."""
+    event = threading.Event()
+    before = signal.getsignal(signal.SIGINT)
+
+    def first(*_: Any) -> None:
+        event.set()
+        signal.signal(signal.SIGINT, before)
+
+    signal.signal(signal.SIGINT, first)
+    try:
+        yield event
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def spell(net: CharLSTM, alphabet: Alphabet, word: str) -> Any:
@@ -174,12 +213,12 @@ def check_gradients(net: CharLSTM, inputs: Any, targets: Any, directions: int, r
 
     tg.testing.gradcheck(loss, tuple(np.zeros(directions) for _ in places), atol=1e-9)
     return (
-        f"{len(places) * directions} derivatives agree with central differences: {directions} random directions in each "
-        f"of the {len(places)} parameters, {sum(value.size for *_, value in places):,} weights in all"
+        f"{len(places) * directions} derivatives agree with central differences: {directions} random directions in "
+        f"each of the {len(places)} parameters, {sum(value.size for *_, value in places):,} weights in all"
     )
 
 
-def own_parameters(module: tg.nn.Module) -> Iterable[tuple[str, tg.nn.Parameter]]:
+def own_parameters(module: tg.nn.Module) -> list[tuple[str, tg.nn.Parameter]]:
     return [(name, value) for name, value in vars(module).items() if isinstance(value, tg.nn.Parameter)]
 
 

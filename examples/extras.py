@@ -5,7 +5,7 @@ from types import ModuleType
 
 
 def needed(module: str, extra: str) -> ModuleType:
-    """Import a module that an extra of tinygrad-rnn installs; end the program with one clear sentence if it is missing."""
+    """Import what an extra of tinygrad-rnn installs; if it is missing, end the program with one clear sentence."""
     try:
         return importlib.import_module(module)
     except ImportError as error:

@@ -1,6 +1,7 @@
 """The house and its floors: who may import whom. A violation planted on purpose must be found."""
 
 import ast
+import functools
 import subprocess
 import sys
 from graphlib import CycleError, TopologicalSorter
@@ -14,7 +15,18 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = "tinygrad_rnn"
 
 # Rooms by floor. The modules of the heart are one room: among themselves only circles are forbidden.
-HEART = {"allocator", "array_interface", "context", "graph", "primitives", "tensor", "tree", "versions", "walk"}
+HEART = {
+    "allocator",
+    "array_interface",
+    "backward",
+    "context",
+    "graph",
+    "primitives",
+    "tensor",
+    "tree",
+    "versions",
+    "walk",
+}
 FLOORS = {
     **dict.fromkeys(HEART, 0),
     "rules": 1,
@@ -80,12 +92,15 @@ def imports(module, source, is_package):
 
 def type_checking_lines(source):
     """The lines of blocks that only type checkers read."""
-    blocks = [n for n in ast.walk(ast.parse(source)) if isinstance(n, ast.If) and "TYPE_CHECKING" in ast.unparse(n.test)]
+    blocks = [
+        n for n in ast.walk(ast.parse(source)) if isinstance(n, ast.If) and "TYPE_CHECKING" in ast.unparse(n.test)
+    ]
     return {line for block in blocks for line in range(block.lineno, (block.end_lineno or block.lineno) + 1)}
 
 
-def tensors_private_names():
-    """Underscored attributes of the floors below the top: nobody above may touch them."""
+@functools.cache
+def heart_names():
+    """Underscored names of the floors below the top: nobody above may touch them."""
     names = set()
     for module, path in modules().items():
         if FLOORS.get(room_of(module), TOP) < TOP:
@@ -96,44 +111,43 @@ def tensors_private_names():
     return names
 
 
+def fault(room, target, name, inside, only_types):
+    """What is wrong with one import by a room (None: the package's own __init__), in words; None if nothing."""
+    top = target.split(".")[0]
+    if top != PACKAGE:
+        known = top in sys.stdlib_module_names or top in {"numpy", *THIRD_PARTIES.get(room, ())}
+        return None if known else f"imports {top}, which this room may not"
+    if inside:
+        return f"imports {target} inside a function"
+    if room is None:
+        return f"imports {name} at once, not on first use" if FLOORS.get(name, 0) >= TOP and not only_types else None
+    other = room_of(target)
+    if other is None and f"{PACKAGE}.{name}" in modules():  # from .. import room
+        other, name = name, None
+    public = name in tg.__all__ or (other in tg.__all__ and name is None)
+    if other == room or {other, room} <= HEART:
+        return None
+    if other is None and FLOORS[room] < TOP:
+        return "imports the whole package from a floor below it"
+    if other is not None and FLOORS[other] >= FLOORS[room]:
+        return f"imports {other} (floor {FLOORS[other]}) from {room} (floor {FLOORS[room]})"
+    whole = other is None and name is None  # import tinygrad_rnn as tg
+    if FLOORS[room] < TOP or public or whole or (other, name) in READ_BY.get(room, set()):
+        return None
+    return f"imports {'.'.join(part for part in (other, name) if part)}, which is not public"
+
+
 def violations(module, source, is_package=False):
     """What a module of the package does that its floor does not allow, in words."""
-    room, found = room_of(module), []
+    room, only_types = room_of(module), type_checking_lines(source)
     if room is not None and room not in FLOORS:
         return [f"{module}: the room {room!r} stands on no floor; say in test_floors.py on which"]
-    for target, name, line, inside in imports(module, source, is_package):
-        where = f"{module}:{line}"
-        top = target.split(".")[0]
-        if top != PACKAGE:
-            allowed = {"numpy"} | THIRD_PARTIES.get(room, set())
-            if top not in sys.stdlib_module_names and top not in allowed:
-                found.append(f"{where} imports {top}, which this room may not")
-            continue
-        if inside:
-            found.append(f"{where} imports {target} inside a function")
-        if room is None:
-            if FLOORS.get(name, 0) >= TOP and line not in type_checking_lines(source):
-                found.append(f"{where} imports {name} at once, not on first use")
-            continue
-        public = room_of(target) is None and name in tg.__all__
-        if room_of(target) is None and name is not None and f"{PACKAGE}.{name}" in modules():
-            target, name = f"{PACKAGE}.{name}", None  # from .. import room
-        other = room_of(target)
-        same = other == room or {other, room} <= HEART
-        if same:
-            continue
-        if other is None:
-            if FLOORS[room] < TOP:
-                found.append(f"{where} imports the whole package from a floor below it")
-            elif name is not None and not public:
-                found.append(f"{where} imports {name}, which is not public")
-        elif FLOORS[other] >= FLOORS[room]:
-            found.append(f"{where} imports {other} (floor {FLOORS[other]}) from {room} (floor {FLOORS[room]})")
-        elif FLOORS[room] == TOP and not (public or name in tg.__all__ or (other, name) in READ_BY.get(room, set())):
-            found.append(f"{where} imports {f'{other}.{name}' if name else other}, which is not public")
-    if room is not None and FLOORS[room] == TOP:
-        found += private_uses(module, source, tensors_private_names())
-    return found
+    found = [
+        f"{module}:{line} {words}"
+        for target, name, line, inside in imports(module, source, is_package)
+        if (words := fault(room, target, name, inside, line in only_types)) is not None
+    ]
+    return found + (private_uses(module, source, heart_names()) if FLOORS.get(room) == TOP else [])
 
 
 def private_uses(module, source, private):
@@ -155,11 +169,13 @@ def outside_violations(name, source):
     found = []
     for target, imported, line, _ in imports(name, source, False):
         if target.split(".")[0] == PACKAGE and (target != PACKAGE or imported is not None):
-            found.append(f"{name}:{line} imports {target} {imported or ''}; only `import tinygrad_rnn as tg` is allowed")
+            found.append(
+                f"{name}:{line} imports {target} {imported or ''}; only `import tinygrad_rnn as tg` is allowed"
+            )
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             found += [f"{name}:{node.lineno}: call it tg" for a in node.names if a.name == PACKAGE and a.asname != "tg"]
-    return found + private_uses(name, source, tensors_private_names())
+    return found + private_uses(name, source, heart_names())
 
 
 def runtime_graph(sources, packages):
@@ -211,7 +227,9 @@ def test_no_room_is_a_drawer_for_everything():
 def test_import_loads_numpy_and_the_standard_library_only():
     def loaded(statement):
         code = f"import sys; {statement}; print(*sys.modules)"
-        return set(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split())
+        return set(
+            subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+        )
 
     ours = loaded(f"import {PACKAGE}")
     new = {name.split(".")[0] for name in ours - loaded("import numpy")}
@@ -228,7 +246,7 @@ def test_every_public_name_is_there():
         tg.nothing  # noqa: B018
 
 
-# ------------------------------------------------------------------------------- the checks themselves, on planted faults
+# --------------------------------------------------------------------------- the checks themselves, on planted faults
 
 
 @pytest.mark.parametrize(
@@ -248,7 +266,11 @@ def test_every_public_name_is_there():
         ("tensor", "def f():\n    from .walk import walk", "inside a function"),
         ("walk", "class A:\n    def f(self):\n        import tinygrad_rnn.tensor", "inside a function"),
         ("nn.layers", "if True:\n    from ..drawing import draw", "imports drawing (floor 5)"),
-        ("nn.layers", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from ..drawing import draw", "imports drawing"),
+        (
+            "nn.layers",
+            "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from ..drawing import draw",
+            "imports drawing",
+        ),
         ("drawing.model", "from ..testing import gradcheck", "imports testing (floor 5) from drawing (floor 5)"),
         ("drawing.model", "from .. import testing", "imports testing (floor 5)"),
         ("drawing.model", "from ..walk import walk", "imports walk.walk, which is not public"),
@@ -281,12 +303,18 @@ def test_what_is_allowed_passes(module, source):
 
 
 def test_a_planted_import_of_a_top_room_in_the_package_itself_is_found():
-    assert violations(PACKAGE, "from . import drawing", True) == [f"{PACKAGE}:1 imports drawing at once, not on first use"]
+    assert violations(PACKAGE, "from . import drawing", True) == [
+        f"{PACKAGE}:1 imports drawing at once, not on first use"
+    ]
     assert violations(PACKAGE, "from . import nn\nif TYPE_CHECKING:\n    from . import drawing", True) == []
 
 
 def test_a_planted_circle_is_found():
-    sources = {f"{PACKAGE}.a": "from . import b", f"{PACKAGE}.b": "from .c import x", f"{PACKAGE}.c": "import tinygrad_rnn.a"}
+    sources = {
+        f"{PACKAGE}.a": "from . import b",
+        f"{PACKAGE}.b": "from .c import x",
+        f"{PACKAGE}.c": "import tinygrad_rnn.a",
+    }
     with pytest.raises(CycleError):
         list(TopologicalSorter(runtime_graph(sources, set())).static_order())
     sources[f"{PACKAGE}.c"] = "if TYPE_CHECKING:\n    import tinygrad_rnn.a"
@@ -295,9 +323,15 @@ def test_a_planted_circle_is_found():
 
 @pytest.mark.parametrize(
     "source",
-    ["from tinygrad_rnn import Tensor", "import tinygrad_rnn", "import tinygrad_rnn.nn as nn", "from tinygrad_rnn.walk import walk",
-     "import tinygrad_rnn as tg\ntg.walk.walk([])", "import tinygrad_rnn as tg\nt = tg.Tensor(1.0)\nt._data"],
-)  # fmt: skip
+    [
+        "from tinygrad_rnn import Tensor",
+        "import tinygrad_rnn",
+        "import tinygrad_rnn.nn as nn",
+        "from tinygrad_rnn.walk import walk",
+        "import tinygrad_rnn as tg\ntg.walk.walk([])",
+        "import tinygrad_rnn as tg\nt = tg.Tensor(1.0)\nt._data",
+    ],
+)
 def test_a_planted_import_in_an_example_is_found(source):
     assert outside_violations("examples/x.py", source)
 

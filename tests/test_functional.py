@@ -11,8 +11,8 @@ import tinygrad_rnn as tg
 
 torch = pytest.importorskip("torch", reason="the functions are compared with PyTorch's")
 
-from rules.arrays import arrays, axes, shapes
-from rules.case import Case, calls, check_differences, check_float32, check_torch
+from rules.arrays import arrays, axes, shapes  # noqa: E402
+from rules.case import Case, calls, check_differences, check_float32, check_torch  # noqa: E402
 
 F, TF = tg.functional, torch.nn.functional
 
@@ -228,9 +228,7 @@ CASES = [
         counts_something,
         weight=3,
     ),
-    Case(
-        F.cross_entropy, (F.cross_entropy,), torch_soft_cross_entropy, class_probabilities(), note="of probabilities"
-    ),
+    Case(F.cross_entropy, (F.cross_entropy,), torch_soft_cross_entropy, class_probabilities(), note="of probabilities"),
     Case(F.nll_loss, (F.nll_loss,), torch_loss(TF.nll_loss), classified(reduction=REDUCTIONS), counts_something),
     Case(F.mse_loss, (F.mse_loss,), TF.mse_loss, pairs()),
     Case(F.l1_loss, (F.l1_loss,), TF.l1_loss, pairs(), smooth=lambda a, b, **_: not (a == b).any()),

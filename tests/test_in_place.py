@@ -4,15 +4,12 @@ import gc
 
 import numpy as np
 import pytest
+from leaves import leaf
 
 import tinygrad_rnn as tg
 from tinygrad_rnn import versions
 
 WRITTEN = "was modified in place after this operation used it"
-
-
-def leaf(values, **kwargs):
-    return tg.Tensor(np.array(values, np.float64), requires_grad=True, **kwargs)
 
 
 def step_data(p):
@@ -51,7 +48,16 @@ def step_replace(p):
     p.data = p.data * 2.0
 
 
-WRITES = [step_data, step_no_grad, step_detached, step_detached_data, step_slice, step_slice_of_data, step_reshaped, step_replace]
+WRITES = [
+    step_data,
+    step_no_grad,
+    step_detached,
+    step_detached_data,
+    step_slice,
+    step_slice_of_data,
+    step_reshaped,
+    step_replace,
+]
 
 
 @pytest.mark.parametrize("write", WRITES)

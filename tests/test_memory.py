@@ -6,12 +6,9 @@ import weakref
 
 import numpy as np
 import pytest
+from leaves import leaf
 
 import tinygrad_rnn as tg
-
-
-def leaf(values, **kwargs):
-    return tg.Tensor(np.array(values, np.float64), requires_grad=True, **kwargs)
 
 
 @pytest.fixture
@@ -149,7 +146,9 @@ def test_a_deep_chain_of_second_derivatives_and_of_multiplications():
     growth = 1.0 + 1e-6
     first = growth**3000 + 3000 * 1e-6 * growth**2999
     np.testing.assert_allclose(g.item(), first, rtol=1e-9)
-    np.testing.assert_allclose(second.item(), 2 * 3000 * 1e-6 * growth**2999 + 3000 * 2999 * 1e-12 * growth**2998, rtol=1e-9)
+    np.testing.assert_allclose(
+        second.item(), 2 * 3000 * 1e-6 * growth**2999 + 3000 * 2999 * 1e-12 * growth**2998, rtol=1e-9
+    )
 
 
 def test_a_wide_graph_is_walked_without_recursion():

@@ -1,10 +1,10 @@
 """Keeps freed memory for the next training step, where the C library would hand it back to the system.
 
-A training step frees its whole graph, and the next one wants the same amount again. The GNU C library gives freed memory
-back as soon as 128 KB lie at the end of its heap, so each step would pay for thousands of page faults, more than the
-arithmetic costs. But it learns: once a larger block of its own mapping has been freed, it raises that bound to twice the
-block's size (mallopt(3), M_MMAP_THRESHOLD, "dynamic"; at most 64 MB). So one such block is asked for, and freed
-untouched, which takes some microseconds and no memory. Other C libraries are not affected.
+A training step frees its whole graph, and the next one wants the same amount again. The GNU C library gives freed
+memory back as soon as 128 KB lie at the end of its heap, so each step would pay for thousands of page faults, more than
+the arithmetic costs. But it learns: once a larger block of its own mapping has been freed, it raises that bound to
+twice the block's size (mallopt(3), M_MMAP_THRESHOLD, "dynamic"; at most 64 MB). So one such block is asked for, and
+freed untouched, which takes some microseconds and no memory. Other C libraries are not affected.
 """
 
 import numpy as np

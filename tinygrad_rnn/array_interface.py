@@ -37,9 +37,25 @@ GETITEM, ASTYPE = primitive_of(getitem), primitive_of(astype)
 _ADD, _SUBTRACT = primitive_of(np.add, operator.add), primitive_of(np.subtract, operator.sub)
 _MULTIPLY, _DIVIDE = primitive_of(np.multiply, operator.mul), primitive_of(np.divide, operator.truediv)
 _POWER, _MATMUL = primitive_of(np.power, operator.pow), primitive_of(np.matmul)
-_COPY, _CLIP, _DOT, _CUMSUM = map(primitive_of, (np.copy, np.clip, np.dot, np.cumsum))
-_RESHAPE, _TRANSPOSE, _SWAPAXES, _SQUEEZE = map(primitive_of, (np.reshape, np.transpose, np.swapaxes, np.squeeze))
-_TAKE, _SUM, _MEAN, _MAX, _MIN = map(primitive_of, (np.take, np.sum, np.mean, np.max, np.min))
+_COPY, _CLIP, _DOT, _CUMSUM = (
+    primitive_of(np.copy),
+    primitive_of(np.clip),
+    primitive_of(np.dot),
+    primitive_of(np.cumsum),
+)
+_RESHAPE, _TRANSPOSE, _SWAPAXES, _SQUEEZE = (
+    primitive_of(np.reshape),
+    primitive_of(np.transpose),
+    primitive_of(np.swapaxes),
+    primitive_of(np.squeeze),
+)
+_TAKE, _SUM, _MEAN, _MAX, _MIN = (
+    primitive_of(np.take),
+    primitive_of(np.sum),
+    primitive_of(np.mean),
+    primitive_of(np.max),
+    primitive_of(np.min),
+)
 _VAR, _STD = primitive_of(np.var), primitive_of(np.std)
 _NEGATIVE, _ABSOLUTE = primitive_of(np.negative, operator.neg), primitive_of(np.absolute, operator.abs)
 
@@ -57,9 +73,8 @@ class ArrayInterface:
         node: Node | None
 
         def _record1(self, primitive: Primitive, *rest: Any) -> Self: ...
-        @staticmethod
-        def _record2(primitive: Primitive, a: Any, b: Any) -> Self: ...
-        def _constant(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any: ...
+        def _record2(self, primitive: Primitive, a: Any, b: Any) -> Self: ...
+        def _constant(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Self: ...
 
         def _update(self, primitive: Primitive, other: Any) -> Self: ...
 
@@ -150,7 +165,7 @@ class ArrayInterface:
         return self._constant(operator.xor, other)
 
     def __invert__(self) -> Self:
-        return self._constant(operator.invert)  # type: ignore[no-any-return]
+        return self._constant(operator.invert)
 
     __hash__ = object.__hash__  # identity, so that tensors can be keys although == is elementwise
 
@@ -273,7 +288,8 @@ class ArrayInterface:
         return self._constant(np.any, axis, None, keepdims)
 
     def nonzero(self) -> tuple[Self, ...]:
-        return self._constant(np.nonzero)  # type: ignore[no-any-return]
+        found: Any = self._constant(np.nonzero)
+        return tuple(found)
 
     def item(self) -> Any:
         """The Python number of a tensor of one element."""
@@ -305,7 +321,7 @@ def wants_gradient(values: Sequence[Any]) -> bool:
     )
 
 
-def as_array(data: Any, dtype: DTypeLike, copy: bool) -> Any:
+def as_array(data: Any, dtype: DTypeLike | None, copy: bool) -> Any:
     """The array for a new tensor: Python floats become the default dtype, everything else keeps its own."""
     if isinstance(data, ArrayInterface):
         raise TypeError("Tensor(t) of a tensor would cut its graph silently; use t.detach() or t.astype(dtype)")

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from . import versions
-from .context import Context, site
+from .context import Context, current, site
 from .primitives import Primitive, Saved
 
 _new = object.__new__
@@ -69,6 +69,13 @@ class Node:
         node.args = args
         node.context = context
         node.kwargs = node.y = node.notes = None
+        return node
+
+    @staticmethod
+    def leaf(data: Any, name: str | None) -> Node:
+        """The node of a tensor made by hand."""
+        node = Node.of(None, (), (), current.get())
+        node.shape, node.dtype, node.notes = data.shape, data.dtype, Notes(name)
         return node
 
     @property

@@ -129,8 +129,8 @@ class Primitive:
             raise TypeError(no_rule(self.function, context))
         if last >= len(self.rules) and not (self.rest or self.joint or self.definition):
             raise TypeError(
-                f"{words}: no derivative rule for argument {last}, which needs a gradient; give tg.defvjp one more rule, "
-                f"or None where there is no gradient"
+                f"{words}: no derivative rule for argument {last}, which needs a gradient; give tg.defvjp one more "
+                f"rule, or None where there is no gradient"
             )
         if self.keywords is None:
             return
@@ -149,7 +149,8 @@ class Primitive:
             for v in values
             if isinstance(v, (list, np.ndarray))
         )
-        kind = next(kind for kind in (np.exceptions.AxisError, IndexError, ValueError, TypeError) if isinstance(error, kind))
+        kinds = (np.exceptions.AxisError, IndexError, ValueError, TypeError)
+        kind = next(kind for kind in kinds if isinstance(error, kind))
         return kind(f"{site(self.name, context)}: {error}; got {got or 'no arrays'}")
 
 
@@ -225,8 +226,8 @@ def defvjp(
     entry = primitive_of(function)
     entry.clear()
     entry.rules, entry.rest, entry.joint, entry.definition = rules, rest, joint, definition
-    given = bool(rules) and all(rules) and len(rules) >= getattr(function, "nin", 0)
-    entry.simple = given and rest is None and joint is None and definition is None
+    every = bool(rules) and None not in rules and len(rules) >= getattr(function, "nin", 0)
+    entry.simple = every and rest is None and joint is None and definition is None
     if joint is None and rest is None:
         _read_signatures(entry)
     else:

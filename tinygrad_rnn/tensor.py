@@ -19,10 +19,11 @@ import numpy as np
 
 from . import versions
 from .array_interface import ArrayInterface, as_array, bare, wants_gradient
+from .backward import Differentiable
 from .context import current, site
-from .graph import HookHandle, Node, Notes, Spread, check_finite, watch
+from .graph import Node, Spread, check_finite, watch
 from .primitives import CONSTANT, TABLE, WRITING, Primitive, Saved, no_rule, primitive_of
-from .walk import ITEM, walk
+from .walk import ITEM
 
 if TYPE_CHECKING:  # numpy.typing takes time to load, and only readers want it
     from numpy.typing import DTypeLike
@@ -248,13 +249,7 @@ def primitive(function: Callable[..., Any]) -> Callable[..., Any]:
 _REDUCTIONS = {np.add: np.sum, np.multiply: np.prod, np.maximum: np.max, np.minimum: np.min}
 
 
-def _leaf(data: Any, name: str | None) -> Node:
-    node = Node.of(None, (), (), current.get())
-    node.shape, node.dtype, node.notes = data.shape, data.dtype, Notes(name)
-    return node
-
-
-class Tensor(ArrayInterface):
+class Tensor(ArrayInterface, Differentiable):
     """An array that remembers how it was computed.
 
     Takes NumPy's functions (``np.tanh(t)``), operators and methods; ``backward()`` then gives the gradient of a scalar
@@ -325,16 +320,11 @@ class Tensor(ArrayInterface):
         if value and self.node is None:
             if self._data.dtype.kind != "f":
                 raise TypeError(f"{self._words()}: only floats can require a gradient, got {self._data.dtype}")
-            self.node = _leaf(self._data, self.name)
+            self.node = Node.leaf(self._data, self.name)
         elif not value and self.node is not None:
             if not self.is_leaf:
                 raise RuntimeError(f"{self._words()} was computed; its graph is cut by detach(), not by requires_grad")
             self._name, self.node = self.name, None
-
-    @property
-    def is_leaf(self) -> bool:
-        """Was it made by hand, not computed from tensors that need a gradient?"""
-        return self.node is None or self.node.primitive is None
 
     @property
     def name(self) -> str | None:
@@ -347,24 +337,6 @@ class Tensor(ArrayInterface):
         else:
             self._name = value
 
-    @property
-    def grad(self) -> Tensor | None:
-        """The gradient that ``backward`` has summed up here: on leaves, or where ``retain_grad`` asked for it."""
-        return self.node.grad if self.node is not None else None
-
-    @grad.setter
-    def grad(self, value: Tensor | None) -> None:
-        if value is not None and not isinstance(value, Tensor):
-            raise TypeError(f"{self._words()}.grad: expected a Tensor or None, got {type(value).__name__}")
-        if value is not None and value.shape != self.shape:
-            raise ValueError(f"{self._words()}.grad: expected shape {self.shape}, got {value.shape}")
-        if value is not None and value.dtype != self.dtype:
-            raise TypeError(f"{self._words()}.grad: expected {self.dtype}, got {value.dtype}")
-        if self.node is not None:
-            self.node.note().grad = value
-        elif value is not None:
-            raise RuntimeError(f"{self._words()} does not require a gradient")
-
     shape = property(lambda self: self._data.shape, doc="Shape, a tuple of ints.")
     dtype = property(lambda self: self._data.dtype, doc="NumPy dtype.")
     ndim = property(lambda self: self._data.ndim, doc="Number of axes.")
@@ -373,12 +345,12 @@ class Tensor(ArrayInterface):
     @property
     def T(self) -> Tensor:
         """The transpose."""
-        return np.transpose(self)  # type: ignore[return-value, call-overload, no-any-return]
+        return np.transpose(self)  # type: ignore[return-value]
 
     @property
     def mT(self) -> Tensor:
         """The transpose of the last two axes."""
-        return np.swapaxes(self, -1, -2)  # type: ignore[return-value, call-overload, no-any-return]
+        return np.swapaxes(self, -1, -2)  # type: ignore[return-value]
 
     def _words(self) -> str:
         return f"tensor {self.name!r}" if self.name else f"tensor of shape {self.shape}"
@@ -391,67 +363,9 @@ class Tensor(ArrayInterface):
         """The array itself (shared memory), with or without a graph."""
         return self._data
 
-    # ---- derivatives
-
-    def backward(self, gradient: Any = None, *, retain_graph: bool | None = None, create_graph: bool = False) -> None:
-        """Add to each leaf's ``grad`` the gradient of this tensor: dL/dx = sum over paths of products of Jacobians.
-
-        Args:
-            gradient: What the walk starts with, of this tensor's shape; may be left out for a scalar (it is 1).
-            retain_graph: Keep what the graph has saved for another walk. None: as ``create_graph``.
-            create_graph: Record the walk itself, so that gradients can be differentiated.
-
-        Raises:
-            RuntimeError: not a scalar and no gradient given; no graph, or one released before; a saved tensor was
-                modified in place.
-            ValueError: ``gradient`` has another shape.
-
-        >>> import tinygrad_rnn as tg
-        >>> x = tg.Tensor(3.0, requires_grad=True)
-        >>> (x * x).backward()
-        >>> x.grad
-        Tensor(6.)
-        """
-        start = seed(self, gradient, create_graph)
-        retain = create_graph if retain_graph is None else retain_graph
-        arrived = walk([start], lift, retain_graph=retain, create_graph=create_graph)
-        for node, g in arrived.items():  # only now: an error on the way leaves every gradient as it was
-            new = lift(None, g) if g.__class__ is ndarray else g
-            old = node.grad
-            node.note().grad = new if old is None else old + new if create_graph else old.detach() + new
-
-    def retain_grad(self) -> None:
-        """Keep the gradient of this computed tensor too, in ``grad``."""
-        if self.node is None:
-            raise RuntimeError(f"{self._words()} does not require a gradient, so it has none to retain")
-        self.node.note().retain = True
-
-    def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> HookHandle:
-        """Call ``hook(gradient)`` when this tensor's gradient is complete; what it returns, if anything, replaces it.
-
-        >>> import tinygrad_rnn as tg
-        >>> x = tg.Tensor([1.0, 2.0], requires_grad=True)
-        >>> handle = x.register_hook(lambda g: g * 10)
-        >>> x.sum().backward()
-        >>> x.grad
-        Tensor([10., 10.])
-        >>> handle.remove()
-        """
-        if self.node is None:
-            raise RuntimeError(f"{self._words()} does not require a gradient, so a hook would never run")
-        if not callable(hook):
-            raise TypeError(f"{self._words()}: expected a hook to be a function, got {hook!r}")
-
-        def run(g: Any) -> Any:
-            if not isinstance(g, Tensor):
-                return bare(hook(lift(None, g)))
-            answer = hook(g)
-            return lift(None, answer) if isinstance(answer, ndarray) else answer
-
-        return HookHandle(self.node.note().hooks, run)
-
     # ---- NumPy's dispatch
 
+    _lift = staticmethod(lift)
     _record1 = record1
     _record2 = staticmethod(record2)
 
@@ -502,52 +416,6 @@ class Tensor(ArrayInterface):
                 f"values, t.detach() to cut the graph, or np.stack/np.concatenate to put tensors together"
             )
         return np.array(self._data, dtype, copy=copy)
-
-    # ---- Python's protocols
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
-        if not self.is_leaf:
-            raise RuntimeError(f"{self._words()} was computed; deep copies are for leaves (detach() it first)")
-        copy = _rebuild(type(self), self._data.copy(), self.requires_grad, self.name)
-        memo[id(self)] = copy
-        if self.grad is not None and copy.node is not None:
-            copy.node.note().grad = self.grad.__deepcopy__(memo) if self.grad.is_leaf else None
-        return copy
-
-    def __reduce__(self) -> Any:
-        if not self.is_leaf:
-            raise RuntimeError(f"{self._words()} was computed; only leaves can be pickled (detach() it first)")
-        return _rebuild, (type(self), self._data, self.requires_grad, self.name)
-
-
-def _rebuild(kind: type[Tensor], data: Any, requires_grad: bool, name: str | None) -> Tensor:
-    t = _new(kind)
-    t._data, t._name, t.node = data, name, None
-    t.requires_grad = requires_grad
-    return t  # type: ignore[no-any-return]
-
-
-def seed(output: Tensor, gradient: Any, create_graph: bool) -> tuple[Node, Any]:
-    """What a walk from ``output`` starts with: its node, and a gradient checked against it."""
-    node = output.node
-    if node is None:
-        raise RuntimeError(
-            f"{output._words()} does not require a gradient: nothing it came from does, or no_grad was on"
-        )
-    if gradient is None:
-        if output.size != 1:
-            raise RuntimeError(
-                f"{node.words()}: only a scalar has a gradient by itself, got shape {output.shape}; pass one"
-            )
-        gradient = np.ones(output.shape, output.dtype)
-    g = gradient if isinstance(gradient, Tensor) else lift(None, np.asarray(gradient))
-    if g.shape != output.shape:
-        raise ValueError(f"{node.words()}: expected a gradient of shape {output.shape}, got {g.shape}")
-    if g.dtype.kind not in "fbiu":
-        raise TypeError(f"{node.words()}: expected a real gradient, got {g.dtype}")
-    if g.dtype != output.dtype:
-        g = g.astype(output.dtype)
-    return node, g if create_graph else g._data
 
 
 def _dispatch(function: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:

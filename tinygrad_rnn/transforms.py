@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from .tensor import Tensor, lift, seed
+from .backward import seed
+from .tensor import Tensor, lift
 from .walk import walk
 
 

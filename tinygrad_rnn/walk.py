@@ -290,6 +290,7 @@ def _through_definition(node: Node, g: Any, needed: Sequence[bool], lift: Lift, 
     """Run the function's definition in recorded operations, and walk back over those instead."""
     assert node.primitive is not None
     assert node.primitive.definition is not None
+    assert node.args is not None
     anomaly = current.get().anomaly
     aliases: list[Node | None] = []
     values: list[Any] = []

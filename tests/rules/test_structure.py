@@ -1,4 +1,4 @@
-"""What the walk itself does with rules: several results, definitions, slices in place, and whose memory a gradient is."""
+"""What the walk itself does with rules: several results, definitions, slices in place, whose memory a gradient is."""
 
 import numpy as np
 import pytest

@@ -10,6 +10,7 @@ is too much for it, or no Graphviz is installed, a plainer layout serves: rows b
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -17,10 +18,11 @@ from typing import Any, NamedTuple, TypeAlias
 
 import graphviz
 
-from .curves import ARROW, Curve, Point, upward
+from .curves import ARROW, Curve, Point, rounded, upward
 from .labels import NOTE_SIZE, edge_words, width
 from .model import Edge
 from .renderers import NoGraphvizError, run
+from .routes import stacked
 
 Slot: TypeAlias = tuple[int, int]  # of an edge: its target, and which argument of it
 Size: TypeAlias = tuple[float, float]
@@ -28,6 +30,7 @@ Box: TypeAlias = tuple[float, float, float, float]  # left, lower, right, upper
 
 GAP = 16.0  # between neighbours
 ROW_GAP = 24.0  # between rows
+TRACK = 9.0  # between lines that run side by side
 GROUP_MARGIN = 14.0  # room for the group's name
 _MOST = 1500  # rows crossed by all edges together that dot is given: well under a second
 _ROUNDS = 2  # after the first run; one that puts taps below where their users stood, one below where these went then
@@ -100,19 +103,18 @@ def lay_out(request: Request) -> BlockLayout:
 
 
 def _depths(request: Request) -> dict[int, int]:
-    """The row of each vertex, counted from below: above all it comes from; a leaf just under what uses it first."""
+    """The row of each vertex, counted from below: above all it comes from, and close under what uses it."""
     depths: dict[int, int] = {}
     sources: dict[int, list[int]] = {}
+    users: dict[int, list[int]] = {}
     for edge in request.edges:
         sources.setdefault(edge.target, []).append(edge.source)
+        users.setdefault(edge.source, []).append(edge.target)
     for vertex in sorted(request.sizes):  # in order of creation: sources come first
-        depths[vertex] = max((depths.get(source, -1) + 1 for source in sources.get(vertex, ())), default=0)
-    nearest: dict[int, int] = {}
-    for edge in request.edges:
-        nearest[edge.source] = min(nearest.get(edge.source, depths[edge.target]), depths[edge.target])
-    for vertex in request.sizes:
-        if vertex not in sources and vertex in nearest:
-            depths[vertex] = max(nearest[vertex] - 1, 0)
+        depths[vertex] = 1 + max((depths.get(source, -1) for source in sources.get(vertex, ())), default=-1)
+    for vertex in sorted(request.sizes, reverse=True):
+        if vertex in users:
+            depths[vertex] = min(depths[user] for user in users[vertex]) - 1
     return depths
 
 
@@ -267,31 +269,58 @@ def _point(words: str) -> Point:
 
 
 def _plain(request: Request, depths: Mapping[int, int]) -> BlockLayout:
-    """Rows by depth, each in order of appearance and centred; edges go straight up behind whatever is in the way."""
-    rows: dict[int, list[int]] = {}
-    for vertex in sorted(request.sizes):
-        rows.setdefault(depths[vertex], []).append(vertex)
+    """Rows by depth, each in order of appearance and centred; what passes a row goes by a lane on the left."""
     sizes = request.sizes
-    extents = [sum(sizes[v][0] for v in row) + GAP * (len(row) - 1) for row in rows.values()]
-    extent = max([*extents, GAP * len(request.taps)], default=0.0)
-    centres: dict[int, Point] = {}
+    stretches = dict.fromkeys(request.taps, (-1, -1))
+    for edge in request.edges:
+        start, end = depths.get(edge.source, -1), depths[edge.target]
+        if end > start + 1 or edge.source not in sizes:
+            stretches[edge.source] = start, max(end, stretches.get(edge.source, (start, end))[1])
+    lanes = stacked(stretches)
+    left = TRACK * (max(lanes.values(), default=-1) + 1)
+    rows: dict[int, list[int]] = {}
+    for vertex in sorted(sizes):
+        rows.setdefault(depths[vertex], []).append(vertex)
+    extents = {depth: sum(sizes[v][0] for v in row) + GAP * (len(row) - 1) for depth, row in rows.items()}
+    widest = max(extents.values(), default=0.0)
+    layout = BlockLayout({}, {leaf: (left - TRACK * lanes[leaf], 0.0) for leaf in request.taps}, {}, {}, [], 0.0, 0.0)
     y = ROW_GAP if request.taps else 0.0
     for depth in sorted(rows):
-        row = rows[depth]
-        x = (extent - sum(sizes[v][0] for v in row) - GAP * (len(row) - 1)) / 2
-        height = max(sizes[v][1] for v in row)
-        for vertex in row:
-            centres[vertex] = x + sizes[vertex][0] / 2, y + height / 2
+        x = left + GAP + (widest - extents[depth]) / 2
+        height = max(sizes[v][1] for v in rows[depth])
+        for vertex in rows[depth]:
+            layout.centres[vertex] = x + sizes[vertex][0] / 2, y + height / 2
             x += sizes[vertex][0] + GAP
         y += height + ROW_GAP
-    taps = {leaf: (GAP / 2 + GAP * k, 0.0) for k, leaf in enumerate(request.taps)}
-    curves: dict[Slot, Curve] = {}
-    notes: dict[Slot, Point] = {}
+    layout.width, layout.height = left + GAP + widest, y - ROW_GAP
+    _plain_curves(request, layout, {source: left - TRACK * lane for source, lane in lanes.items()}, depths)
+    return layout
+
+
+def _plain_curves(request: Request, layout: BlockLayout, lanes: Mapping[int, float], depths: Mapping[int, int]) -> None:
+    """Edges to the next row as they are, others by the lane of their source; tips side by side under a vertex."""
+    around = surroundings(layout, request.sizes)
+    arriving = Counter(edge.target for edge in request.edges)
+    arrived: Counter[int] = Counter()
     for edge in request.edges:
-        start = taps.get(edge.source) or (centres[edge.source][0], centres[edge.source][1] + sizes[edge.source][1] / 2)
-        tip = centres[edge.target][0], centres[edge.target][1] - sizes[edge.target][1] / 2
-        slot = edge.target, edge.argument
-        curves[slot] = Curve(upward(start, (tip[0], tip[1] - ARROW)), tip)
+        (x, y), (w, h), slot = layout.centres[edge.target], request.sizes[edge.target], (edge.target, edge.argument)
+        arrived[edge.target] += 1
+        tip = x + w * 0.7 * (arrived[edge.target] / (arriving[edge.target] + 1) - 0.5), y - h / 2
+        entry = tip[0], tip[1] - ARROW
+        if edge.source in layout.taps:
+            start, turn = layout.taps[edge.source], []
+        else:
+            (x, y), (_, h) = layout.centres[edge.source], request.sizes[edge.source]
+            start, turn = (
+                (x, y + h / 2),
+                [(x, around[edge.source].above), (lanes.get(edge.source, x), around[edge.source].above)],
+            )
+        if edge.source in request.sizes and depths[edge.target] == depths[edge.source] + 1:
+            layout.curves[slot] = Curve(upward(start, entry), tip)
+        else:
+            below = around[edge.target].below
+            layout.curves[slot] = Curve(
+                rounded([start, *turn, (lanes[edge.source], below), (entry[0], below), entry], 5.0), tip
+            )
         if words := edge_words(edge):
-            notes[slot] = start[0] + width(words, NOTE_SIZE) / 2, start[1] + NOTE_SIZE
-    return BlockLayout(centres, taps, curves, notes, [], extent, max(y - ROW_GAP, 0.0))
+            layout.notes[slot] = tip[0] + width(words, NOTE_SIZE) / 2 + 5, tip[1] - NOTE_SIZE / 2

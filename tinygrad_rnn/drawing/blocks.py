@@ -1,13 +1,12 @@
 """Which part of a graph goes into which block of the picture, and which blocks are copies of one step.
 
 A block is a time step, or what was recorded outside time: before the loop, or after it. Steps that do the same are laid
-out once, so that the same operation stands in the same place in all of them. Often the first step does a little less than
-the others (its state is a constant, from which nothing is recorded), or the last a little more (only its output is used):
-such a step takes the places of the fullest one.
+out once, so that the same operation stands in the same place in all of them. Often the first step does a little less
+than the others (its state is a constant, from which nothing is recorded), or the last a little more (only its output is
+used): such a step takes the places of the fullest one.
 """
 
 from __future__ import annotations
-
 
 from dataclasses import dataclass, field
 from enum import Enum

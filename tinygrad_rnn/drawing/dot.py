@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import graphviz
 
 from .block_layout import Box
 from .curves import ARROW, Point
-from .labels import FONT, NOTE_SIZE, SIZE, edge_words, label, shape_words, shortened, visible, width
+from .labels import FONT, NOTE_SIZE, SIZE, edge_words, label, shape_words, shortened, vertex_lines, visible, width
 from .layout import Layout
 from .model import Edge, Graph, Vertex
 
@@ -36,16 +36,20 @@ LONGEST_TOOLTIP = 400
 
 def source(graph: Graph, layout: Layout) -> str:
     """DOT of a graph that has been laid out; its nodes are n0, n1, ... in order of creation."""
-    dot = graphviz.Digraph("graph")
+    dot = graphviz.Digraph("unrolled")
     dot.attr(bgcolor=PAPER, rankdir="LR", outputorder="edgesfirst", fontname=FONT, fontsize=f"{SIZE:g}")
     dot.attr("node", shape="box", fixedsize="true", fontname=FONT, fontsize=f"{SIZE:g}", margin="0")
-    dot.attr("edge", fontname=FONT, fontsize=f"{NOTE_SIZE:g}", fontcolor=SOFT, arrowsize=f"{ARROW / 10:g}")
+    dot.attr("node", style="rounded,filled", color=INK, fillcolor=PAPER, fontcolor=INK)
+    dot.attr("edge", fontname=FONT, fontsize=f"{NOTE_SIZE:g}", fontcolor=INK, arrowsize=f"{ARROW / 10:g}", color=SOFT)
+    _add_columns(dot, layout)
     _add_frames(dot, layout)
     paints = leaf_paints(graph)
     for i in range(len(graph.vertices)):
-        dot.node(f"n{i}", label(layout.lines[i]), **_vertex_attributes(graph, i, paints.get(i), layout))
+        dot.node(f"n{i}", label(layout.lines[i]), **_vertex_attributes(graph, layout, i, paints.get(i)))
+    names = [vertex_lines(vertex)[0] for vertex in graph.vertices]
     for edge in graph.edges:
-        dot.edge(f"n{edge.source}", f"n{edge.target}", **_edge_attributes(graph, edge, paints.get(edge.source), layout))
+        attributes = _edge_attributes(layout, edge, names, paints.get(edge.source))
+        dot.edge(f"n{edge.source}", f"n{edge.target}", **attributes)
     return str(dot.source)
 
 
@@ -63,58 +67,58 @@ def leaf_paints(graph: Graph) -> dict[int, Paint]:
     }
 
 
-def _add_frames(dot: graphviz.Digraph, layout: Layout) -> None:
-    """The bands of time steps, and frames around modules: clusters of given size, which Graphviz draws first."""
+def _add_columns(dot: graphviz.Digraph, layout: Layout) -> None:
+    """The bands of time steps: clusters of given size, which Graphviz draws before anything else."""
     for i, column in enumerate(layout.columns):
+        title, colour = label([f"t = {column.step}"]), BANDS[i % 2]
         with dot.subgraph(name=f"cluster_step_{i}") as band:
-            band.attr(
-                label=f"t = {column.step}", bb=_box(column.box), lp=_point(column.title), style="rounded,filled",
-                fillcolor=BANDS[i % 2], color=BANDS[i % 2], fontname=f"{FONT}-Bold", tooltip=f"t = {column.step}",
-            )  # fmt: skip
-    upward = layout.upward
+            band.attr(label=title, lp=_point(column.title), fontname=f"{FONT}-Bold", tooltip=title)
+            band.attr(bb=_box(column.box), style="rounded,filled", fillcolor=colour, color=colour)
+
+
+def _add_frames(dot: graphviz.Digraph, layout: Layout) -> None:
+    """The frames of modules, each with as much of its name as there is room for."""
     for i, frame in enumerate(layout.frames):
         left, lower, right, upper = frame.box
-        room = int((right - left - 8) / (0.6 * NOTE_SIZE))
-        name = shortened(visible(frame.name), max(room, 2))
-        title = left + width(name, NOTE_SIZE) / 2 + 4, upper - 7 if upward else lower + 7
+        name = shortened(visible(frame.name), max(2, int((right - left - 8) / (0.6 * NOTE_SIZE))))
+        place = left + width(name, NOTE_SIZE) / 2 + 4, upper - 7 if layout.upward else lower + 7
         with dot.subgraph(name=f"cluster_module_{i}") as border:
-            border.attr(
-                label=label([name]), bb=_box(frame.box), lp=_point(title), tooltip=_tooltip([frame.name]),
-                style="rounded", color=SOFT, fontcolor=SOFT, fontsize=f"{NOTE_SIZE:g}", penwidth="0.7",
-            )  # fmt: skip
+            border.attr(label=label([name]), lp=_point(place), fontsize=f"{NOTE_SIZE:g}", fontcolor=SOFT)
+            border.attr(bb=_box(frame.box), style="rounded,filled", fillcolor=PAPER, color=SOFT, penwidth="0.7")
+            border.attr(tooltip=_tooltip([frame.name]))
 
 
-def _vertex_attributes(graph: Graph, i: int, paint: Paint | None, layout: Layout) -> dict[str, str]:
-    vertex = graph.vertices[i]
-    width, height = layout.sizes[i]
+def _vertex_attributes(graph: Graph, layout: Layout, i: int, paint: Paint | None) -> dict[str, str]:
+    vertex, (wide, high) = graph.vertices[i], layout.sizes[i]
     attributes = {
         "pos": _point(layout.centres[i]),
-        "width": f"{width / 72:.3f}",
-        "height": f"{height / 72:.3f}",
+        "width": f"{wide / 72:.3f}",
+        "height": f"{high / 72:.3f}",
         "tooltip": _tooltip(_vertex_words(vertex)),
-        "style": "filled" if vertex.operation is None else "rounded,filled",
-        "fillcolor": PAPER if paint is None else paint.colour,
-        "color": INK if paint is None else paint.colour,
-        "fontcolor": INK if paint is None else paint.words,
     }
+    if vertex.operation is None:
+        attributes |= {"style": "filled"}
+    if paint is not None:
+        attributes |= {"fillcolor": paint.colour, "color": paint.colour, "fontcolor": paint.words}
     if i == graph.output[0]:
-        attributes["penwidth"] = "2.5"
+        attributes |= {"penwidth": "2.5"}
     return attributes
 
 
-def _edge_attributes(graph: Graph, edge: Edge, paint: Paint | None, layout: Layout) -> dict[str, str]:
+def _edge_attributes(layout: Layout, edge: Edge, names: Sequence[str], paint: Paint | None) -> dict[str, str]:
     slot = edge.target, edge.argument
     points, tip = layout.curves[slot]
     attributes = {
-        "pos": f"e,{_point(tip)} {' '.join(_point(point) for point in points)}",
-        "tooltip": _tooltip([f"{layout.lines[edge.source][0]} → {layout.lines[edge.target][0]}, argument {edge.argument}"]),
-        "color": SOFT if paint is None else paint.colour,
+        "pos": f"e,{_point(tip)} {' '.join(map(_point, points))}",
+        "tooltip": _tooltip([f"{names[edge.source]} → {names[edge.target]}, argument {edge.argument}"]),
     }
     if paint is not None:
-        attributes |= {"penwidth": "1.5", "style": paint.line}
+        attributes |= {"color": paint.colour, "penwidth": "1.5", "style": paint.line}
     elif slot in layout.crossing:
-        attributes |= {"penwidth": "1.7", "color": INK}
-    if words := edge_words(edge):
+        attributes |= {"color": INK, "penwidth": "1.7"}
+    if slot in layout.branch_names:
+        attributes |= {"label": label([names[edge.source]]), "lp": _point(layout.branch_names[slot])}
+    elif words := edge_words(edge):
         attributes |= {"label": label([words]), "lp": _point(layout.notes[slot])}
     return attributes
 

@@ -27,6 +27,8 @@ def visible(text: str) -> str:
     >>> print(visible("a\nb\x00"))
     a\nb\x00
     """
+    if text.isprintable():
+        return text
     return "".join(
         c if c.isprintable() or c in _JOINERS else c.encode("unicode_escape", "surrogatepass").decode() for c in text
     )
@@ -47,7 +49,8 @@ def label(lines: Sequence[str]) -> str:
     >>> print(label(["a\\N", "<b> & c"]))
     a\\N\n<b> &amp; c
     """
-    return graphviz.nohtml(r"\n".join(visible(line).replace("&", "&amp;").replace("\\", "\\\\") for line in lines))
+    text: str = graphviz.nohtml(r"\n".join(visible(line).replace("&", "&amp;").replace("\\", "\\\\") for line in lines))
+    return text
 
 
 def shape_words(shape: tuple[object, ...]) -> str:

@@ -4,30 +4,30 @@ Everything is computed with time running to the right and each step laid out upw
 turned at the very end, which is why sizes are turned at the very beginning.
 
 A leaf that several steps share stands at the left of a line that runs below all of them, and from which each step that
-uses it draws a branch: one node, one line, one colour, so that "the weights and biases are shared between all time steps"
-(lecture, section 1, "RNN Diagram") is what the eye sees first. Two other ways were drawn and looked at. A copy of the
-weight in each column reads well at 3 steps, but at 20 as twenty weights, and it draws nodes that are not there; one node
-with its edges straight to every step covers, from 5 steps on, what lies between.
+uses it draws a branch, with its name beside it: one node, one line, one colour, so that "the weights and biases are
+shared between all time steps" (lecture, section 1, "RNN Diagram") is what the eye sees first. Two other ways were drawn
+and looked at, at 4 and at 20 steps. One node with an edge straight to every step buries the picture under its edges,
+from 4 steps on. A copy of the weight in each column reads well inside a column, but says that there are twenty weights,
+and draws nodes that are not there; the names beside the branches give the same without.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import NamedTuple
 
-from .block_layout import BlockLayout, Box, Group, Request, Size, Slot, Surroundings, lay_out, surroundings
+from .block_layout import TRACK, BlockLayout, Box, Group, Request, Size, Slot, Surroundings, lay_out, surroundings
 from .blocks import Block, arrange
 from .curves import Curve, Point, joined, rounded
-from .labels import NOTE_SIZE, box_size, edge_words, vertex_lines, width
+from .labels import NOTE_SIZE, box_size, edge_words, vertex_lines, visible, width
 from .model import Edge, Graph
 from .routes import Net, Standing, assign_lanes, connect
 
 HEADER = 20.0  # for a column's title
 PAD = 12.0  # between a column's edge and what is in it
 GAP = 46.0  # between columns, at least
-TRACK = 9.0  # between lines that run side by side
 BRANCH = 7.0  # between the boxes of shared leaves
 MODULE_LEVELS = 2  # of modules within a step that are framed
 
@@ -55,6 +55,7 @@ class Layout:
         lines: What is written on each vertex.
         sizes: Of vertices.
         crossing: The edges between blocks.
+        branch_names: The edges from shared leaves that bear the leaf's name, and where.
         upward: Do results stand above what they are computed from?
     """
 
@@ -66,6 +67,7 @@ class Layout:
     centres: dict[int, Point] = field(default_factory=dict)
     curves: dict[Slot, Curve] = field(default_factory=dict)
     notes: dict[Slot, Point] = field(default_factory=dict)
+    branch_names: dict[Slot, Point] = field(default_factory=dict)
     upward: bool = True
 
     def map(self, move: Callable[[Point], Point]) -> None:
@@ -80,6 +82,7 @@ class Layout:
         self.centres = {vertex: move(centre) for vertex, centre in self.centres.items()}
         self.curves = {slot: curve.map(move) for slot, curve in self.curves.items()}
         self.notes = {slot: move(note) for slot, note in self.notes.items()}
+        self.branch_names = {slot: move(name) for slot, name in self.branch_names.items()}
 
 
 def lay_out_graph(graph: Graph, direction: str) -> Layout:
@@ -104,6 +107,10 @@ class _Placed(NamedTuple):
     left: float
     right: float
 
+    def at(self, point: Point) -> Point:
+        """A point of the block's layout, in the picture."""
+        return point[0] + self.origin[0], point[1] + self.origin[1]
+
 
 class _Builder:
     """Builds a layout: time to the right, each step upward."""
@@ -122,10 +129,10 @@ class _Builder:
         self.lanes = assign_lanes(self.between, self.column)
         self.gap = max(GAP, TRACK * (self.lanes.most + 1))
         lines = [vertex_lines(vertex) for vertex in graph.vertices]
+        self.layout = Layout(lines)
         if not turned:
             for leaf in self.arrangement.shared:  # their boxes stand one under the other: flat ones take less room
                 lines[leaf] = ["  ".join(lines[leaf])]
-        self.layout = Layout(lines)
         self.sides: dict[int, int] = {}  # of each vertex: how many edges to blocks on the right, less those to the left
         for edge in self.between:
             forth = 1 if self.column[edge.source] < self.column[edge.target] else -1
@@ -158,7 +165,9 @@ class _Builder:
         """Lay out each different block once, and put all of them side by side."""
         layouts = {id(block): self._block_layout(block) for block in self.blocks if block.copies is None}
         inside = [layouts[id(block.copies or block)] for block in self.blocks]
-        height = max((i.height for block, i in zip(self.blocks, inside, strict=True) if block.step is not None), default=0)
+        height = max(
+            (i.height for block, i in zip(self.blocks, inside, strict=True) if block.step is not None), default=0
+        )
         before, above = (HEADER, PAD) if self.turned else (PAD, HEADER)  # where the title has its room
         x = 0.0
         for block, layout in zip(self.blocks, inside, strict=True):
@@ -192,11 +201,7 @@ class _Builder:
 
     def _fill(self, placed: _Placed) -> None:
         """Put a block's vertices, inner edges and frames where they belong."""
-        inside, origin = placed.layout, placed.origin
-
-        def move(point: Point) -> Point:
-            return point[0] + origin[0], point[1] + origin[1]
-
+        inside, move = placed.layout, placed.at
         original_of = placed.block.places or {vertex: vertex for vertex in inside.centres}
         for vertex, original in original_of.items():
             self.layout.centres[vertex] = move(inside.centres[original])
@@ -217,6 +222,7 @@ class _Builder:
     def _place_shared(self) -> None:
         """Each at the left of a line of its own, below all blocks; from there to each tap, and on to what uses it."""
         layout, y = self.layout, min(placed.origin[1] for placed in self.placed) - PAD - BRANCH
+        self._name_branches(y)
         for leaf in self.arrangement.shared:
             extent, height = self.sizes[leaf]
             y -= height + BRANCH
@@ -225,17 +231,34 @@ class _Builder:
             if edge.source not in self.column:
                 placed = self.placed[self.column[edge.target]]
                 x, y = layout.centres[edge.source]
-                (u, v), origin = placed.layout.taps[edge.source], placed.origin
+                tap = placed.at(placed.layout.taps[edge.source])
+                line = rounded([(x + self.sizes[edge.source][0] / 2, y), (tap[0], y), tap])
                 slot = edge.target, edge.argument
-                points, tip = layout.curves[slot]
-                line = rounded([(x + self.sizes[edge.source][0] / 2, y), (u + origin[0], y), (u + origin[0], v + origin[1])])
-                layout.curves[slot] = Curve(joined(line, points), tip)
+                layout.curves[slot] = Curve(joined(line, layout.curves[slot].points), layout.curves[slot].tip)
+
+    def _name_branches(self, floor: float) -> None:
+        """Where each block's branch from a shared leaf's line comes in, the leaf's name, if there is room beside it."""
+        first: dict[tuple[int, int], Slot] = {}  # of a leaf's edges into a block
+        for edge in self.graph.edges:
+            if edge.source not in self.column:
+                first.setdefault((edge.source, self.column[edge.target]), (edge.target, edge.argument))
+        for i, placed in enumerate(self.placed):
+            taps = sorted((placed.at(tap)[0], leaf) for leaf, tap in placed.layout.taps.items())
+            for (x, leaf), (limit, _) in pairwise([*taps, (placed.right + self.gap / 2, -1)]):
+                if (leaf, i) not in first or not self.graph.vertices[leaf].name:
+                    continue
+                extent = width(visible(vertex_lines(self.graph.vertices[leaf])[0]), NOTE_SIZE)
+                if self.turned:
+                    self.layout.branch_names[first[leaf, i]] = x - 6, floor + BRANCH + 4 + extent / 2
+                elif extent + 6 < limit - x:
+                    self.layout.branch_names[first[leaf, i]] = x + 3 + extent / 2, floor
 
     # ---- edges between blocks
 
     def _connect_blocks(self) -> None:
         ends = dict.fromkeys(vertex for edge in self.between for vertex in (edge.source, edge.target))
-        around = {id(placed.layout): surroundings(placed.layout, self.sizes) for placed in self.placed}
+        sizes = dict(enumerate(self.sizes))
+        around = {id(placed.layout): surroundings(placed.layout, sizes) for placed in self.placed}
         standing = {vertex: self._standing(vertex, around) for vertex in ends}
         ceiling = max(placed.origin[1] + placed.layout.height for placed in self.placed) + PAD + HEADER
 
@@ -275,7 +298,8 @@ class _Builder:
 
 def _groups(operations: Sequence[int], paths: Sequence[tuple[str, ...]], levels: int = MODULE_LEVELS) -> list[Group]:
     """Operations by module, as far as that tells them apart."""
-    level = 1 + len(os.path.commonprefix(list(paths)))
+    shortest = min(map(len, paths), default=0)
+    level = 1 + next((i for i in range(shortest) if len({path[i] for path in paths}) > 1), shortest)
     by_prefix: dict[tuple[str, ...], list[int]] = {}
     for i, path in enumerate(paths):
         if len(path) >= level:

@@ -1,9 +1,9 @@
 """The recorded graph as plain data: what a picture is drawn of.
 
 One vertex for each recorded operation and each leaf, one edge for each argument that needed a gradient; constants are
-not recorded, so they are not here either. Picking one result of a call with several (``np.split``) is no operation of its
-own: it becomes the ``result`` of an edge. Nothing here points back to the graph, so a picture keeps no array alive; and
-as a backward walk leaves nodes and parents where they are, a released graph gives the same model.
+not recorded, so they are not here either. Picking one result of a call with several (``np.split``) is no operation of
+its own: it becomes the ``result`` of an edge. Nothing here points back to the graph, so a picture keeps no array alive;
+and as a backward walk leaves nodes and parents where they are, a released graph gives the same model.
 """
 
 from __future__ import annotations

@@ -40,9 +40,9 @@ def run(source: str, format: str, *, placed: bool) -> bytes:
 
 def _on_path(source: str, format: str, placed: bool) -> bytes:
     try:
-        if placed:
-            return graphviz.pipe("neato", format, source.encode(), neato_no_op=2, quiet=True)
-        return graphviz.pipe("dot", format, source.encode(), quiet=True)
+        engine, no_op = ("neato", 2) if placed else ("dot", None)
+        answer: bytes = graphviz.pipe(engine, format, source.encode(), neato_no_op=no_op, quiet=True)
+        return answer
     except graphviz.CalledProcessError as error:
         raise RuntimeError(f"Graphviz failed on a .{format} picture: {error}") from error
 

@@ -11,12 +11,13 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias, TypeVar
 
 from .curves import ARROW, Curve, Point, across, joined, rounded
 from .model import Edge
 
 Net: TypeAlias = tuple[str, int]  # all edges "from" a source, or "into" a target, that go by one lane
+Key = TypeVar("Key")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,20 +62,25 @@ def assign_lanes(edges: Sequence[Edge], block_of: Mapping[int, int]) -> Lanes:
         for gap in sorted(where):
             track[net, gap] = used.get(gap, 0)
             used[gap] = used.get(gap, 0) + 1
-    return Lanes(net_of, _heights(gaps), track, max(used.values(), default=0))
+    return Lanes(
+        net_of,
+        stacked({net: (min(where), max(where)) for net, where in gaps.items()}),
+        track,
+        max(used.values(), default=0),
+    )
 
 
-def _heights(gaps: Mapping[Net, set[int]]) -> dict[Net, int]:
-    """The lowest lane that is free over all of a net's stretch."""
-    lane: dict[Net, int] = {}
+def stacked(stretches: Mapping[Key, tuple[int, int]]) -> dict[Key, int]:
+    """For each stretch the lowest number that no other one has that touches it."""
+    number: dict[Key, int] = {}
     free: list[int] = []
-    busy: list[tuple[int, int]] = []  # up to which gap, which lane
-    for net in sorted(gaps, key=lambda net: (min(gaps[net]), max(gaps[net]), net)):
-        while busy and busy[0][0] < min(gaps[net]):
+    busy: list[tuple[int, int]] = []  # up to where, which number
+    for key, (start, end) in sorted(stretches.items(), key=lambda item: item[1]):
+        while busy and busy[0][0] < start:
             heapq.heappush(free, heapq.heappop(busy)[1])
-        lane[net] = heapq.heappop(free) if free else len(busy)
-        heapq.heappush(busy, (max(gaps[net]), lane[net]))
-    return lane
+        number[key] = heapq.heappop(free) if free else len(busy)
+        heapq.heappush(busy, (end, number[key]))
+    return number
 
 
 class Standing(NamedTuple):

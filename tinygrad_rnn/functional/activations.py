@@ -10,10 +10,11 @@ from .arguments import floats, here
 
 
 def sigmoid(input: Any) -> Tensor:
-    r"""The logistic function, 1 / (1 + exp(-x)), in any shape.
+    """The logistic function, 1 / (1 + exp(-x)), in any shape.
 
     Every digit is right in the lower tail too, where y is tiny. Its derivative is y (1 - y), which is 0 once y has
-    rounded to 1, as in PyTorch. The gates of an LSTM (Hochreiter and Schmidhuber 1997; lecture, section 3, "LSTM Math").
+    rounded to 1, as in PyTorch. The gates of an LSTM are sigmoids (Hochreiter and Schmidhuber 1997; lecture, section 3,
+    "LSTM Math").
 
     >>> import tinygrad_rnn as tg
     >>> print(*(f"{y:.4g}" for y in tg.functional.sigmoid([-40.0, 0.0, 1e4])))

@@ -8,20 +8,21 @@ from typing import Any
 import numpy as np
 
 from ..primitives import Gather, defvjp, primitive_of
-from ..rules.linalg import _product, _rows
+from ..rules.linalg import product, product_transposed, rows_of
 from ..tensor import Tensor, record, record2
 from .arguments import floats, here
 
 
 def _affine(x: Any, weight: Any, bias: Any = None) -> Any:
-    y = _product(x, weight.T)
+    y = product_transposed(x, weight)
     if bias is None:
         return y
-    return np.add(y, bias, out=y) if y.dtype == bias.dtype else y + bias
+    fresh = y.__class__ is np.ndarray and y.dtype == bias.dtype
+    return np.add(y, bias, out=y) if fresh else y + bias
 
 
 def _of_weight(g: Any, _y: Any, x: Any, _weight: Any, _bias: Any = None) -> Any:
-    return _product(_rows(g).swapaxes(0, 1), _rows(x))
+    return product(rows_of(g).swapaxes(0, 1), rows_of(x))
 
 
 def _weight_rows(g: Any, x: Any, *_: Any) -> int:
@@ -30,13 +31,16 @@ def _weight_rows(g: Any, x: Any, *_: Any) -> int:
 
 def _of_weight_together(calls: list[tuple[Any, tuple[Any, ...]]]) -> Any:
     """The sum of G^T X over calls, as one product."""
-    return np.concatenate([g for g, _ in calls]).T.dot(np.concatenate([args[0] for _, args in calls]))
+    if len(calls) == 1:
+        g, args = calls[0]
+        return product(g.T, args[0])
+    return product(np.concatenate([g for g, _ in calls]).T, np.concatenate([args[0] for _, args in calls]))
 
 
 _LINEAR = primitive_of(_affine)
 defvjp(
     _affine,
-    lambda g, _y, _x, weight, _bias=None: _product(g, weight),
+    lambda g, _y, _x, weight, _bias=None: product(g, weight),
     _of_weight,
     lambda g, _y, _x, _weight, _bias=None: g,
 )

@@ -125,8 +125,11 @@ def layer_norm(
     """
     x = floats(input, "layer_norm")
     shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
-    if not shape or x.shape[-len(shape) :] != shape:
-        raise ValueError(f"{here('layer_norm')}: expected an input of shape (..., *{shape}), got {x.shape}")
+    if not shape:
+        raise ValueError(f"{here('layer_norm')}: expected normalized_shape to name at least one axis, got ()")
+    if x.shape[-len(shape) :] != shape:
+        expected = ", ".join(["...", *map(str, shape)])
+        raise ValueError(f"{here('layer_norm')}: expected an input of shape ({expected}), got {x.shape}")
     y: Any = kernels.layer_norm(x, tuple(range(x.ndim - len(shape), x.ndim)), eps)
     for what, value in (("weight", weight), ("bias", bias)):
         if value is not None:

@@ -14,17 +14,25 @@ import numpy as np
 from ..primitives import Gather, defvjp, primitive_of
 
 
-def _product(a: Any, b: Any) -> Any:
+def product(a: Any, b: Any) -> Any:
     """a @ b; two matrices, or a stack of rows times one matrix, as one call of ``ndarray.dot``."""
     if a.__class__ is np.ndarray and b.__class__ is np.ndarray and b.ndim == 2:
         if a.ndim == 2:
             return a.dot(b)
         if a.ndim > 2:
-            return _rows(a).dot(b).reshape(*a.shape[:-1], b.shape[1])
+            return rows_of(a).dot(b).reshape(*a.shape[:-1], b.shape[1])
     return np.matmul(a, b)
 
 
-def _rows(a: Any) -> Any:
+def product_transposed(a: Any, b: Any) -> Any:
+    """a @ b^T. OpenBLAS is slow at it where a has few rows and b many entries, and fast at the transpose of b @ a^T."""
+    bare = a.__class__ is np.ndarray and b.__class__ is np.ndarray
+    if bare and a.ndim == 2 and b.ndim == 2 and len(a) <= 64 and b.size >= 1 << 14:
+        return b.dot(a.T).T.copy()
+    return product(a, b.swapaxes(-1, -2))
+
+
+def rows_of(a: Any) -> Any:
     """A stack of matrices as one matrix of all their rows."""
     return a.reshape(math.prod(a.shape[:-1]), a.shape[-1])
 
@@ -34,23 +42,21 @@ def _column(g: Any) -> Any:
 
 
 def _matmul_a(g: Any, _y: Any, _a: Any, b: Any) -> Any:
-    if g.ndim == 2 and b.ndim == 2:
-        return _product(g, b.T)
     if b.ndim == 1:
         return (g if _a.ndim == 1 else _column(g)) * b
     if _a.ndim == 1:
-        return _product(b, _column(g))[..., 0]
-    return _product(g, b.swapaxes(-1, -2))
+        return product(b, _column(g))[..., 0]
+    return product_transposed(g, b)
 
 
 def _matmul_b(g: Any, _y: Any, a: Any, _b: Any) -> Any:
     if a.ndim == 1:
         return g * a if _b.ndim == 1 else _column(a) * np.expand_dims(g, -2)
     if _b.ndim == 1:
-        return _product(a.swapaxes(-1, -2), _column(g))[..., 0]
+        return product(a.swapaxes(-1, -2), _column(g))[..., 0]
     if _b.ndim == 2 and a.ndim > 2:
-        return _product(_rows(a).swapaxes(0, 1), _rows(g))
-    return _product(a.swapaxes(-1, -2), g)
+        return product(rows_of(a).swapaxes(0, 1), rows_of(g))
+    return product(a.swapaxes(-1, -2), g)
 
 
 def _weight_rows(g: Any, a: Any, _b: Any) -> int:
@@ -61,13 +67,13 @@ def _weight_gradient(calls: list[tuple[Any, tuple[Any, ...]]]) -> Any:
     """The sum of A^T G over calls, as one product."""
     if len(calls) == 1:
         g, (a, _) = calls[0]
-        return a.T.dot(g)
-    return np.concatenate([a for _, (a, _) in calls]).T.dot(np.concatenate([g for g, _ in calls]))
+        return product(a.T, g)
+    return product(np.concatenate([a for _, (a, _) in calls]).T, np.concatenate([g for g, _ in calls]))
 
 
 defvjp(np.matmul, _matmul_a, _matmul_b)
 primitive_of(np.matmul).gather[1] = Gather(_weight_rows, _weight_gradient)
-primitive_of(np.matmul, _product)
+primitive_of(np.matmul, product)
 
 
 def _summed_first(ndim: int) -> list[int]:

@@ -87,7 +87,7 @@ TABLE[np.amax], TABLE[np.amin] = TABLE[np.max], TABLE[np.min]  # functions of th
 def _fast_sum(
     a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: bool = False, **kwargs: Any
 ) -> Any:
-    return np.add.reduce(a, axis, dtype, out, keepdims, **kwargs)
+    return np.add.reduce(a, axis, dtype, out, keepdims=keepdims, **kwargs)  # type: ignore[call-overload]
 
 
 primitive_of(np.sum, _fast_sum)

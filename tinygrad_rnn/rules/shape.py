@@ -71,7 +71,7 @@ def _reshape(g: Any, _y: Any, _a: Any, _shape: Any, order: str = "C") -> Any:
         raise ValueError(
             "reshape: order='A' depends on the memory layout, which has no derivative rule; give 'C' or 'F'"
         )
-    return np.reshape(g, _a.shape, order=order)
+    return np.reshape(g, _a.shape, order=order)  # type: ignore[call-overload]
 
 
 def _shapes(arrays: Any) -> list[tuple[int, ...]]:
