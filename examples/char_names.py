@@ -120,8 +120,10 @@ def load(words: Sequence[str], path: Path) -> dict[str, Any]:
     try:
         with np.load(path, allow_pickle=False) as archive:
             weights = dict(archive)
-    except (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
-        raise ValueError(f"cannot read weights from {path}: {error}") from error
+    except OSError as error:
+        raise ValueError(f"cannot read weights from {path}: {error.strerror or error}") from error
+    except (ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        raise ValueError(f"cannot read weights from {path}: it is not a whole .npz file of weights") from error
     if str(weights.pop("fingerprint", "")) != fingerprint(words):
         raise ValueError(f"{path} was not trained on these words, so it may know those that are held out here")
     return weights
@@ -150,6 +152,41 @@ def arguments_of(parser: argparse.ArgumentParser, given: Sequence[str] | None) -
     return chosen
 
 
+def train_all(
+    words: Split, alphabet: Alphabet, weights: dict[str, Any] | None, chosen: argparse.Namespace
+) -> tuple[list[Run], list[float]]:
+    """Train a net for each seed, until Ctrl-C; returns the runs and their bits per character on the test words."""
+    train_words, validation_words, test_words = map(alphabet.encode, words)
+    runs: list[Run] = []
+    test: list[float] = []
+    for seed in range(chosen.seed, chosen.seed + chosen.seeds):
+        tg.manual_seed(seed)
+        net = CharLSTM(len(alphabet.characters))
+        if weights:
+            net.load_state_dict(weights)
+        run = train(
+            Run(seed, net),
+            train_words,
+            validation_words,
+            epochs=chosen.epochs,
+            batch_size=chosen.batch_size,
+            max_norm=MAX_NORM,
+        )
+        runs.append(run)
+        test.append(bits_per_character(net, test_words))
+        print(
+            f"seed {seed}: test {test[-1]:.3f}, validation {run.best:.3f} bits per character, after epoch "
+            f"{run.best_epoch} of {len(run.train)}, {run.seconds:.1f} s{' (interrupted)' if run.interrupted else ''}"
+        )
+        if run.interrupted:
+            break
+    print(
+        f"mean of {len(test)}: test {np.mean(test):.3f} bits per character, <EOS> counted, <BOS> not "
+        f"(a guess at random: {math.log2(len(alphabet.characters) + 1):.3f})"
+    )
+    return runs, test
+
+
 def main(given: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     chosen = arguments_of(parser, given)
@@ -167,37 +204,9 @@ def main(given: Sequence[str] | None = None) -> None:
         f"{len(words):,} words: {len(parts.train):,} to train on, {len(parts.validation):,} to stop by, "
         f"{len(parts.test):,} to test on; {len(alphabet.characters)} characters"
     )
-    words_of = Split(*(alphabet.encode(part) for part in parts))
-    runs: list[Run] = []
-    test: list[float] = []
-    for seed in range(chosen.seed, chosen.seed + chosen.seeds):
-        tg.manual_seed(seed)
-        net = CharLSTM(len(alphabet.characters))
-        if weights:
-            net.load_state_dict(weights)
-        run = train(
-            seed,
-            net,
-            words_of.train,
-            words_of.validation,
-            epochs=chosen.epochs,
-            batch_size=chosen.batch_size,
-            max_norm=MAX_NORM,
-        )
-        runs.append(run)
-        test.append(bits_per_character(net, words_of.test))
-        print(
-            f"seed {seed}: test {test[-1]:.3f}, validation {run.best:.3f} bits per character, after epoch "
-            f"{run.best_epoch} of {len(run.train)}, {run.seconds:.1f} s{' (interrupted)' if run.interrupted else ''}"
-        )
-        if run.interrupted:
-            break
+    runs, test = train_all(parts, alphabet, weights, chosen)
     best = min(runs, key=lambda run: run.best)
-    print(
-        f"mean of {len(test)}: test {np.mean(test):.3f} bits per character, <EOS> counted, <BOS> not "
-        f"(a guess at random: {math.log2(len(alphabet.characters) + 1):.3f})\n"
-        f"What follows is about seed {best.seed}, the best on validation."
-    )
+    print(f"What follows is about seed {best.seed}, the best on validation.")
     report(best, parts, alphabet, chosen.out, directions=3 if chosen.quick else 10)
     for path in (*plot_losses(runs, test, chosen.out), *plot_gradient_norms(best, MAX_NORM, chosen.out)):
         print(f"Wrote {path}")

@@ -77,8 +77,7 @@ class Run:
 
 
 def train(
-    seed: int,
-    net: CharLSTM,
+    run: Run,
     words: Encoded,
     validation: Encoded,
     *,
@@ -92,9 +91,8 @@ def train(
 
     Stops early when ``patience`` epochs in a row have brought nothing better, and at Ctrl-C.
     """
-    rng = np.random.default_rng(seed)
-    started = time.perf_counter()
-    run = Run(seed, net, validation=[bits_per_character(net, validation)])
+    net, rng, started = run.net, np.random.default_rng(run.seed), time.perf_counter()
+    run.validation.append(bits_per_character(net, validation))
     updates = epochs * math.ceil(len(words.lengths) / batch_size)
     optimizer = tg.optim.Adam(net.parameters(), lr=lr)
     schedule = tg.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=updates)
@@ -102,7 +100,7 @@ def train(
     tqdm = needed("tqdm", "training").tqdm
     with (
         interruptible() as interrupted,
-        tqdm(total=updates, desc=f"seed {seed}", unit="update", mininterval=0.5) as bar,
+        tqdm(total=updates, desc=f"seed {run.seed}", unit="update", mininterval=0.5) as bar,
     ):
         while len(run.train) < epochs and len(run.train) - run.best_epoch < patience and not interrupted.is_set():
             net.train()

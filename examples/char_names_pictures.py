@@ -46,15 +46,15 @@ def plot_gradient_norms(run: Run, max_norm: float, folder: Path) -> list[Path]:
     def draw(axes: Any) -> None:
         before, after = np.array(run.norms) / BIT, np.array(run.clipped) / BIT
         updates = np.arange(1, len(before) + 1)
-        axes.plot(updates, before, color=ORANGE, linewidth=0.6, label="before clipping")
-        axes.plot(updates, after, color=BLUE, linewidth=0.6, label="after clipping")
+        axes.plot(updates, before, ".", color=ORANGE, markersize=4, label="before clipping")
+        axes.plot(updates, after, ".", color=BLUE, markersize=4, label="after clipping")
         share = float(np.mean(np.array(run.norms) > max_norm))
         axes.axhline(
             max_norm / BIT, color=GREY, linestyle="--", label=f"bound: {share:.0%} of the updates were clipped"
         )
-        axes.set_yscale("log")
+        axes.set_ylim(bottom=0)
         axes.set_xlabel("update")
-        axes.set_ylabel("norm of the gradient of the loss\n(bits per character, per unit of weight)")
+        axes.set_ylabel("gradient norm (bits per character, per unit of weight)")
         axes.set_title(f"Gradient norms, seed {run.seed}")
 
     return plot(draw, folder / "gradient_norms")

@@ -48,7 +48,7 @@ def test_out_is_refused_wherever_it_stands(x):
         lambda out: np.matmul(x[None], np.eye(3), out=out[None]),
     ):
         for out in (buffer, target):
-            with pytest.raises(TypeError, match="writ|positional|give only one of them"):
+            with pytest.raises(TypeError, match=r"writ|positional|give only one of them"):
                 call(out)
             assert not np.any(buffer)
             assert not np.any(target.numpy())
@@ -125,7 +125,7 @@ def test_functions_that_write_are_refused(x):
         lambda t: np.ones(3).dot(t),
         np.vectorize(lambda v: v * 2),
         lambda t: np.float32([t]),
-        lambda t: np.ones(3) + [t, t, t],
+        lambda t: np.ones(3) + [t, t, t],  # noqa: RUF005
         lambda t: np.tanh([t, t]),
         lambda t: np.sum([t, t]),
         lambda t: np.stack([[t, t], [t, t]]),

@@ -1,5 +1,6 @@
 """tg.primitive and tg.defvjp: every form a rule can have, and every way it can be wrong."""
 
+import functools
 from typing import NamedTuple
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 from leaves import leaf
 
 import tinygrad_rnn as tg
+from tinygrad_rnn.graph import newest_first
 from tinygrad_rnn.primitives import TABLE
 
 
@@ -184,6 +186,58 @@ def test_a_definition_that_does_not_use_an_argument_gives_it_zero():
     assert (ga.tolist(), gb.tolist()) == ([1.0, 1.0], [0.0, 0.0])
 
 
+def test_walking_definitions_stays_linear_in_the_depth_of_the_graph(monkeypatch):
+    """Each definition is walked by itself: not with everything below it once more, which would be quadratic."""
+    visited = []
+
+    def counting(roots):
+        nodes = newest_first(roots)
+        visited.append(len(nodes))
+        return nodes
+
+    monkeypatch.setattr("tinygrad_rnn.walk.newest_first", counting)
+
+    @tg.primitive
+    def squash(x):
+        return np.tanh(x)
+
+    tg.defvjp(squash, definition=lambda x: np.tanh(x) * 1.0)
+    counts = []
+    for depth in (50, 100):
+        x = leaf([0.3])
+        h = x
+        for _ in range(depth):
+            h = squash(h)
+        (g,) = tg.grad(h, x, np.ones(1), create_graph=True)
+        counts.append(sum(visited))
+        visited.clear()
+        np.testing.assert_allclose(tg.grad(g.sum(), x)[0].numpy(), second_derivative(depth), rtol=1e-9)
+        visited.clear()
+    assert counts[1] <= 2.1 * counts[0]
+
+
+def second_derivative(depth):
+    """Of tanh applied ``depth`` times, at 0.3, by the chain rule: (f' g')' = f'' g'^2 + f' g''."""
+    value, first, second = 0.3, 1.0, 0.0
+    for _ in range(depth):
+        y = np.tanh(value)
+        slope, bend = 1 - y * y, -2 * y * (1 - y * y)
+        value, first, second = y, slope * first, bend * first * first + slope * second
+    return second
+
+
+def test_an_argument_that_a_definition_does_not_use_is_no_anomaly():
+    @tg.primitive
+    def first(a, b):
+        return a.copy()
+
+    tg.defvjp(first, joint=lambda needed, g, y, saved, a, b: [g, 0 * g], definition=lambda a, b: a * 1)
+    a, b = leaf([1.0]), leaf([2.0])
+    with tg.detect_anomaly():
+        ga, gb = tg.grad(first(a, b), [a, b], np.ones(1), create_graph=True)
+    assert (ga.item(), gb.item()) == (1.0, 0.0)
+
+
 def test_a_joint_rule_without_a_definition_says_so_under_create_graph():
     @tg.primitive
     def fused(x):
@@ -274,6 +328,34 @@ def test_arguments_that_are_sequences():
     assert tg.grad(g.sum(), w)[0].item() == 6.0
 
 
+def test_a_sequence_of_constants_needs_no_rule():
+    @tg.primitive
+    def scaled(x, factors):
+        return x * sum(factors)
+
+    x, factors = leaf([1.0, 2.0]), [tg.Tensor(1.0), tg.Tensor(2.0)]
+    tg.defvjp(scaled, lambda g, _y, _x, factors: g * sum(factors))
+    assert tg.grad(scaled(x, factors).sum(), x)[0].tolist() == [3.0, 3.0]
+    with pytest.raises(TypeError, match="scaled: no derivative rule for argument 1"):
+        scaled(x, [leaf(1.0), 2.0])
+    tg.defvjp(scaled, lambda g, _y, _x, factors: g * sum(factors), None)
+    factor = leaf(1.0)
+    scaled(x, [factor, 2.0]).sum().backward()
+    assert (x.grad.tolist(), factor.grad) == ([3.0, 3.0], None)
+
+
+def test_joint_rules_take_tensors_by_keyword_too(cubed_sine, table):
+    x, w = leaf([0.3, 1.2]), leaf([2.0, -1.0])
+    truth = tg.grad(cubed_sine(x, w).sum(), [x, w])
+    for y in (cubed_sine(x, w=w), cubed_sine(x=x, w=w), cubed_sine(w=w, x=x)):
+        for a, b in zip(tg.grad(y.sum(), [x, w]), truth, strict=True):
+            assert np.array_equal(a.numpy(), b.numpy())
+    tg.defvjp(np.linalg.inv, joint=lambda needed, g, y, saved, a: [-y.T @ g @ y.T])
+    assert np.linalg.inv(leaf(np.eye(2))).requires_grad
+    with pytest.raises(TypeError, match="inv: cannot take a tensor as keyword 'a'; pass it by position"):
+        np.linalg.inv(a=leaf(np.eye(2)))
+
+
 def test_tensors_given_by_keyword_are_bound_to_their_position():
     @tg.primitive
     def affine(x, scale=1.0, shift=0.0, *, sign=1):
@@ -326,6 +408,32 @@ def test_a_rule_may_be_replaced():
     assert tg.grad(same(x), x, np.ones(1))[0].item() == 5.0
     tg.defvjp(same, lambda g, _y, _x: g * 7)
     assert tg.grad(same(x), x, np.ones(1))[0].item() == 7.0
+
+
+class Doubling:
+    def __call__(self, x, times=2):
+        return x * times
+
+
+@pytest.mark.parametrize("kind", ["partial", "object", "nameless module", "lambda"])
+def test_anything_callable_can_be_a_primitive(kind):
+    namespace = {"__name__": None}
+    exec("def function(x, times=2): return x * times", namespace)
+    function = tg.primitive(
+        {
+            "partial": functools.partial(lambda factor, x, times=2: factor * x * times, 1),
+            "object": Doubling(),
+            "nameless module": namespace["function"],
+            "lambda": lambda x, times=2: x * times,
+        }[kind]
+    )
+    for rules in ([lambda g, _y, _x, times=2: g * times], []):
+        joint = None if rules else lambda needed, g, y, saved, x, times=2: [g * times]
+        tg.defvjp(function, *rules, joint=joint)
+        x = leaf([1.0, 2.0])
+        assert tg.grad(function(x, times=3).sum(), x)[0].tolist() == [3.0, 3.0]
+        assert tg.grad(function(x, 4).sum(), x)[0].tolist() == [4.0, 4.0]
+        assert tg.grad(function(x=x).sum(), x)[0].tolist() == [2.0, 2.0]
 
 
 def test_a_primitive_keeps_its_name_and_docstring():

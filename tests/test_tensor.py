@@ -239,7 +239,7 @@ def test_numbers_of_many_entries_are_refused():
     with pytest.raises(ValueError, match="ambiguous"):
         bool(many)
     for convert in (float, int):
-        with pytest.raises(TypeError, match="0-dim|length-1|size-1"):
+        with pytest.raises(TypeError, match=r"0-dim|length-1|size-1"):
             convert(many)
     with pytest.raises(ValueError, match="size 1"):
         many.item()

@@ -232,6 +232,9 @@ def defvjp(
         _read_signatures(entry)
     else:
         entry.keywords = None
+        own = _positional(_own_parameters(entry) or [])
+        entry.names = tuple(p.name for p in own)
+        entry.optional = {p.name: p.default for p in own if p.default is not _KINDS.empty}
 
 
 _KINDS = inspect.Parameter  # POSITIONAL_OR_KEYWORD and its kin
@@ -263,6 +266,13 @@ def _positional(parameters: Sequence[_Parameter]) -> list[_Parameter]:
     return [p for p in parameters if p.kind in (_KINDS.POSITIONAL_ONLY, _KINDS.POSITIONAL_OR_KEYWORD)]
 
 
+def _own_parameters(entry: Primitive) -> list[_Parameter] | None:
+    """The parameters of a user's own function; None for NumPy's, which are known to go by position."""
+    function = inspect.unwrap(entry.function)
+    numpys = isinstance(function, np.ufunc) or (getattr(function, "__module__", None) or "").startswith("numpy")
+    return None if numpys else _parameters(function)
+
+
 def _read_signatures(entry: Primitive) -> None:
     """What the rules' own parameters say: which arguments they want kept, and which keywords they accept."""
     keeps: list[int] = []
@@ -292,10 +302,9 @@ def _read_signatures(entry: Primitive) -> None:
             entry.names = names
         entry.optional |= {p.name.lstrip("_"): p.default for p in named if p.default is not _KINDS.empty}
         keywords |= {p.name for p in parameters if p.kind is _KINDS.KEYWORD_ONLY}
-    if not isinstance(entry.function, np.ufunc) and not entry.function.__module__.startswith("numpy"):
-        own = _parameters(entry.function)  # NumPy's are known to go by position
-        if not any(p.kind is _KINDS.VAR_POSITIONAL for p in own):
-            entry.names = entry.names[: len(_positional(own))]
+    own = _own_parameters(entry)
+    if own is not None and not any(p.kind is _KINDS.VAR_POSITIONAL for p in own):
+        entry.names = entry.names[: len(_positional(own))]
     entry.keeps = tuple(keeps)
     entry.keywords = None if anything else frozenset(keywords | set(entry.names))
 

@@ -144,7 +144,8 @@ def record(primitive: Primitive, args: Sequence[Any], kwargs: dict[str, Any] | N
     """
     context = current.get()
     if kwargs:
-        args, kwargs = primitive.positional(args, kwargs)
+        if primitive.joint is None or wants_gradient([*kwargs.values()]):
+            args, kwargs = primitive.positional(args, kwargs)
         for k, v in kwargs.items():
             if context.recording and wants_gradient([v]):
                 words = site(primitive.name, context)
@@ -154,24 +155,27 @@ def record(primitive: Primitive, args: Sequence[Any], kwargs: dict[str, Any] | N
     nodes: list[Any] = []  # the same places: the node of each tensor
     parents: list[Node | None] = []  # the same, flat
     mask = 0
+    last = -1  # the place of the last one that needs a gradient
     for i, a in enumerate(args):
+        silent = i < len(primitive.rules) and primitive.rules[i] is None
         if isinstance(a, Tensor):
             values.append(a._data)
-            nodes.append(None if i < len(primitive.rules) and primitive.rules[i] is None else a.node)
+            nodes.append(None if silent else a.node)
             parents.append(nodes[-1])
         elif isinstance(a, (list, tuple)) and any(isinstance(v, Tensor) for v in a):
             values.append(Spread(v._data if isinstance(v, Tensor) else v for v in a))
-            nodes.append(Spread(v.node if isinstance(v, Tensor) else None for v in a))
+            nodes.append(Spread(v.node if isinstance(v, Tensor) and not silent else None for v in a))
             parents.extend(nodes[-1])
         else:
             values.append(a)
             nodes.append(None)
             parents.append(None)
-        if nodes[-1] is not None:
+        part = nodes[-1]
+        if part is not None and (part.__class__ is not Spread or any(node is not None for node in part)):
             mask |= primitive.kept(i)
-    wanted = context.recording and any(parent is not None for parent in parents)
+            last = i
+    wanted = context.recording and last >= 0
     if wanted:
-        last = max(i for i, part in enumerate(nodes) if part is not None)
         primitive.check(args, kwargs, context, last)
     try:
         y = primitive.call(*values, **(kwargs or {}))
@@ -428,7 +432,7 @@ def _dispatch(function: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any
             args, kwargs = entry.positional(args, kwargs)
         if len(args) > 2 and any(n == "out" and a is not None for n, a in zip(entry.names, args, strict=False)):
             raise TypeError(_writes(function))
-        x, *rest = args
+        x, *rest = args or (None,)
         for a in rest:
             if a.__class__ not in _CONSTANTS:
                 break

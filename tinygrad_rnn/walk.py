@@ -123,7 +123,7 @@ def walk(
         """Check one answer of a rule, show it to the observer, and add it to what its argument has."""
         d = _fitted(d, parent, node, i)
         if context.anomaly is not None:
-            check_finite(d.numpy() if create_graph else d, node.words(), f"gradient of argument {i}")
+            check_finite(d.numpy() if hasattr(d, "numpy") else d, node.words(), f"gradient of argument {i}")
         if observe is not None:
             observe(node, i, d)
         add(parent, d)
@@ -247,6 +247,10 @@ def _answers(node: Node, g: Any, needed: Sequence[bool], lift: Lift, create_grap
     kwargs = node.kwargs or {}
     if primitive.joint is not None:
         answers = list(primitive.joint(tuple(asked), g, y, saved, *args, **kwargs))
+        for ask in asked[len(answers) :]:  # the last ones may be left out, if they need none
+            if any(ask) if isinstance(ask, Spread) else ask:
+                break
+            answers.append(None)
     else:
         wants = [any(ask) if isinstance(ask, Spread) else ask for ask in asked]
         rules = [primitive.rule(i) if want else None for i, want in enumerate(wants)]
@@ -299,7 +303,7 @@ def _through_definition(node: Node, g: Any, needed: Sequence[bool], lift: Lift, 
         for a, parent in _flat(node):
             alias = None
             if parent is not None:
-                alias = Node.of(ALIAS, (parent,), (parent,), current.get())
+                alias = Node.of(ALIAS, (), (parent,), current.get())  # no parents: the walk below ends here
                 alias.shape, alias.dtype = parent.shape, parent.dtype
             aliases.append(alias)
             values.append(a if alias is None else lift(alias, a))
@@ -310,6 +314,9 @@ def _through_definition(node: Node, g: Any, needed: Sequence[bool], lift: Lift, 
     outputs = [(result.node, part) for result, part in pairs if result.node is not None]
     wanted = [a for a, need in zip(aliases, needed, strict=True) if a is not None and need]
     arrived = walk(outputs, lift, wanted, retain_graph=create_graph, create_graph=create_graph)
+    for alias in aliases:
+        if alias is not None and alias.args is not None:
+            alias.parents = alias.args
     return [None if a is None else arrived.get(a, 0.0) for a in aliases]
 
 

@@ -72,9 +72,12 @@ def same(found, expected):
         assert found == expected
 
 
-@pytest.mark.parametrize("function", sorted(CONSTANT, key=lambda f: f.__name__), ids=lambda f: f.__name__)
+def test_every_constant_function_is_called():
+    assert set(CALLS) == CONSTANT
+
+
+@pytest.mark.parametrize("function", CALLS, ids=lambda f: f.__name__)
 def test_equals_numpys_and_has_no_gradient(function):
-    assert function in CALLS, f"np.{function.__name__} is in CONSTANT, but has no call here"
     for call in CALLS[function]:
         x, y = tg.Tensor(X, requires_grad=True), tg.Tensor(Y, requires_grad=True)
         with np.errstate(invalid="ignore"):

@@ -138,6 +138,8 @@ SAME = {
         lambda x: x.swapaxes(0, 1),
         lambda x: np.swapaxes(x, axis1=-1, axis2=0),
         lambda x: np.einsum("ij->ji", x),
+        lambda x: np.einsum("ji", x),
+        lambda x: np.einsum(" b ... a ", x),
     ],
     "reshape": [
         lambda x: x.reshape(3, 2),

@@ -87,11 +87,11 @@ class BlockLayout:
     height: float
 
 
-def lay_out(request: Request) -> BlockLayout:
-    """Find a place for everything in a block."""
+def lay_out(request: Request, plain: bool = False) -> BlockLayout:
+    """Find a place for everything in a block; ``plain``: without Graphviz."""
     depths = _depths(request)
     crossed = sum(depths[edge.target] - depths.get(edge.source, -1) for edge in request.edges)
-    if crossed + len(request.sizes) <= _MOST:
+    if not plain and crossed + len(request.sizes) <= _MOST:
         try:
             layout = _by_graphviz(request, None)
             for _ in range(_ROUNDS if request.taps or not request.sides.keys().isdisjoint(request.sizes) else 0):
@@ -136,7 +136,7 @@ def surroundings(layout: BlockLayout, sizes: Mapping[int, Size]) -> dict[int, Su
     for i, y in enumerate(heights):
         below = (heights[i - 1] + halves[i - 1] + y - halves[i]) / 2 if i else y - halves[i] - ROW_GAP / 2
         top = i + 1 == len(heights)
-        above = y + halves[i] + ROW_GAP / 2 if top else (heights[i + 1] - halves[i + 1] + y + halves[i]) / 2
+        above = y if top else (heights[i + 1] - halves[i + 1] + y + halves[i]) / 2
         for vertex in rows[y]:
             found[vertex] = Surroundings(vertex == rows[y][0], vertex == rows[y][-1], below, above)
     return found

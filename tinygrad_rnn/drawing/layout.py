@@ -29,6 +29,7 @@ HEADER = 20.0  # for a column's title
 PAD = 12.0  # between a column's edge and what is in it
 GAP = 46.0  # between columns, at least
 BRANCH = 7.0  # between the boxes of shared leaves
+MOST_RUNS = 16  # different blocks that Graphviz is run for; where every step differs, none
 MODULE_LEVELS = 2  # of modules within a step that are framed
 
 
@@ -163,7 +164,8 @@ class _Builder:
 
     def _place_blocks(self) -> None:
         """Lay out each different block once, and put all of them side by side."""
-        layouts = {id(block): self._block_layout(block) for block in self.blocks if block.copies is None}
+        different = [block for block in self.blocks if block.copies is None]
+        layouts = {id(block): self._block_layout(block, len(different) > MOST_RUNS) for block in different}
         inside = [layouts[id(block.copies or block)] for block in self.blocks]
         height = max(
             (i.height for block, i in zip(self.blocks, inside, strict=True) if block.step is not None), default=0
@@ -183,7 +185,7 @@ class _Builder:
             self._fill(placed)
             x = right + self.gap
 
-    def _block_layout(self, block: Block) -> BlockLayout:
+    def _block_layout(self, block: Block, plain: bool) -> BlockLayout:
         members = [*block.operations, *block.leaves]
         edges = [
             edge
@@ -194,7 +196,7 @@ class _Builder:
         taps = dict.fromkeys(edge.source for edge in edges if edge.source not in self.column)
         groups = _groups(block.operations, [self._path(vertex) for vertex in block.operations])
         sizes = {vertex: self.sizes[vertex] for vertex in members}
-        return lay_out(Request(sizes, list(taps), edges, groups, self.sides))
+        return lay_out(Request(sizes, list(taps), edges, groups, self.sides), plain)
 
     def _path(self, vertex: int) -> tuple[str, ...]:
         return tuple(segment for segment in self.graph.vertices[vertex].path.split("/") if segment)

@@ -109,11 +109,15 @@ def _made_by(node: Node) -> tuple[Node, int | None, str | None]:
     (call,) = node.parents
     assert call is not None
     assert node.args is not None  # the walk leaves these: which result it is is structure, not a saved array
-    return call, node.args[0], node.name
+    return call, node.args[0], _name(node)
+
+
+def _name(node: Node) -> str | None:
+    return None if node.name is None else str(node.name)
 
 
 def _vertex(node: Node) -> Vertex:
     operation = None if node.primitive is None else node.primitive.name
     return Vertex(
-        node.order, operation, node.name, tuple(node.shape), str(node.dtype), node.path, node.step, node.words()
+        node.order, operation, _name(node), tuple(node.shape), str(node.dtype), node.path, node.step, node.words()
     )

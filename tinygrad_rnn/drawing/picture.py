@@ -37,14 +37,6 @@ class Drawing:
         """The picture as DOT, Graphviz's language, with all positions: ``neato -n2`` draws it."""
         return source(self.graph, lay_out_graph(self.graph, self._direction))
 
-    def svg(self) -> str:
-        """The picture as SVG.
-
-        Raises:
-            RuntimeError: no Graphviz: neither a program ``dot`` on the PATH nor the extra ``render``.
-        """
-        return run(self.source, "svg", placed=True).decode()
-
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the picture to a file, whole or not at all, and return its path.
 
@@ -80,7 +72,7 @@ class Drawing:
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         try:
-            return {"image/svg+xml": self.svg(), "text/plain": repr(self)}
+            return {"image/svg+xml": run(self.source, "svg", placed=True).decode(), "text/plain": repr(self)}
         except NoGraphvizError as error:
             return {"text/plain": f"{self!r}: {error}"}
 

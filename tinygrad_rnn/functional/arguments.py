@@ -60,7 +60,7 @@ def class_weights(weight: Any, input: Tensor, axis: int, name: str) -> Any:
     array = floats(weight, name).numpy()
     if array.shape != (input.shape[axis],):
         raise ValueError(f"{here(name)}: expected weight of shape ({input.shape[axis]},), got {array.shape}")
-    return array.astype(input.dtype, copy=False)
+    return array.astype(input.dtype)  # a copy, as the graph does not watch it for writes in place
 
 
 def class_axis(input: Tensor, axis: int | None, name: str) -> int:

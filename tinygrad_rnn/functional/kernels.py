@@ -193,7 +193,7 @@ class Targets:
         weight: The weights of the classes, shaped to broadcast against the scores; or None.
         own, each, together: Label smoothing: the share of the target's class; that of every class; and these last, each
             times its class's weight, added up.
-        divisor: What the sum of the losses is divided by.
+        divisor: What the sum of the losses is divided by; NaN if nothing counts.
     """
 
     def __init__(
@@ -217,7 +217,7 @@ class Targets:
         self.scale = self.counted.astype(scores.dtype) if weight is None else np.where(self.counted, weight[target], 0)
         self.own, self.each = 1 - label_smoothing, label_smoothing / max(classes, 1)
         self.together = self.each * (classes if weight is None else float(np.sum(weight)))
-        self.divisor = float(np.sum(self.scale)) if reduction == "mean" else 1.0
+        self.divisor = (float(np.sum(self.scale)) or math.nan) if reduction == "mean" else 1.0
 
 
 def picked_loss(logp: Any, targets: Targets) -> Any:
