@@ -248,6 +248,16 @@ def test_values_first_and_second_derivatives_are_torchs(case, data):
     check_torch(data.draw(calls(case)))
 
 
+@pytest.mark.parametrize("name", ["relu", "leaky_relu", "elu", "silu", "softplus", "hardtanh"])
+def test_derivatives_at_the_corners_are_torchs(name):
+    corners = np.array([-1.0, -0.0, 0.0, 1.0, 20.0, np.nan])
+    ours, theirs = tg.Tensor(corners, requires_grad=True), torch.tensor(corners, requires_grad=True)
+    y, expected = getattr(F, name)(ours), getattr(TF, name)(theirs)
+    np.testing.assert_allclose(y.numpy(), expected.detach(), rtol=1e-14)
+    (expected,) = torch.autograd.grad(expected.sum(), theirs)
+    np.testing.assert_allclose(tg.grad(y.sum(), ours)[0].numpy(), expected, rtol=1e-14)
+
+
 @pytest.mark.parametrize("case", CASES, ids=str)
 @given(data=st.data())
 def test_first_derivative_is_the_central_difference(case, data):

@@ -101,6 +101,14 @@ def test_softmax_and_its_kin_at_ten_thousand(dtype, warnings_are_errors):
     np.testing.assert_array_equal(with_derivative(F.logsumexp, x)[1], np.array([0.5, 0.5, 0], dtype))
 
 
+@pytest.mark.parametrize("shift", [1e4, -1e4, 2.0**100, -(2.0**100)])
+def test_softmax_and_its_kin_of_scores_that_are_all_large(shift, warnings_are_errors):
+    x = np.array([shift, shift, -math.inf])
+    np.testing.assert_array_equal(F.softmax(x).numpy(), [0.5, 0.5, 0])
+    np.testing.assert_array_equal(F.log_softmax(x).numpy(), [-math.log(2), -math.log(2), -math.inf])
+    assert F.logsumexp(x).item() == shift + math.log(2)
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_cross_entropy_at_ten_thousand(dtype, warnings_are_errors):
     scores = np.array([[1e4, 0, -1e4], [1e4, 0, -1e4]], dtype)

@@ -136,7 +136,7 @@ def surroundings(layout: BlockLayout, sizes: Mapping[int, Size]) -> dict[int, Su
     for i, y in enumerate(heights):
         below = (heights[i - 1] + halves[i - 1] + y - halves[i]) / 2 if i else y - halves[i] - ROW_GAP / 2
         top = i + 1 == len(heights)
-        above = y if top else (heights[i + 1] - halves[i + 1] + y + halves[i]) / 2
+        above = y + halves[i] + ROW_GAP / 2 if top else (heights[i + 1] - halves[i + 1] + y + halves[i]) / 2
         for vertex in rows[y]:
             found[vertex] = Surroundings(vertex == rows[y][0], vertex == rows[y][-1], below, above)
     return found
