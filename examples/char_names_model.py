@@ -44,7 +44,7 @@ def bits_per_character(net: CharLSTM, words: Encoded) -> float:
     net.eval()
     with tg.no_grad():
         nats = sum(net.loss(*batch, reduction="sum").item() for batch in words.sorted_batches(256))
-    return nats / int(words.lengths.sum()) / BIT
+    return float(nats / int(words.lengths.sum()) / BIT)
 
 
 @dataclass

@@ -25,8 +25,8 @@ def plot_losses(runs: Sequence[Run], test: Sequence[float], folder: Path) -> lis
             )
             train, validation, best = names if i == 0 else (None, None, None)
             epochs = np.arange(1, len(run.train) + 1)
-            axes.plot(epochs, run.train, color=GREY, linestyle="--", label=train)
-            axes.plot(epochs, run.validation[1:], color=BLUE, label=validation)
+            axes.plot(epochs, run.train, color=GREY, linestyle="--", marker=".", label=train)
+            axes.plot(epochs, run.validation[1:], color=BLUE, marker=".", label=validation)
             if run.best_epoch:
                 axes.plot(run.best_epoch, run.best, "o", color=BLUE, label=best)
         axes.axhline(
@@ -61,16 +61,17 @@ def plot_gradient_norms(run: Run, max_norm: float, folder: Path) -> list[Path]:
 
 
 def plot(draw: Callable[[Any], None], stem: Path) -> list[Path]:
-    """Save one pair of axes as PNG and as SVG."""
-    needed("matplotlib", "plots").use("Agg")
+    """Save one pair of axes as PNG and as SVG, whose letters stay text."""
+    matplotlib = needed("matplotlib", "plots")
     figure = needed("matplotlib.figure", "plots").Figure(figsize=(8, 4.5), layout="constrained")
     axes = figure.subplots()
     draw(axes)
     axes.grid(alpha=0.3)
     axes.legend()
     paths = [stem.with_suffix(suffix) for suffix in (".png", ".svg")]
-    for path in paths:
-        figure.savefig(path, dpi=150)
+    with matplotlib.rc_context({"svg.fonttype": "none"}):
+        for path in paths:
+            figure.savefig(path, dpi=150)
     return paths
 
 

@@ -116,7 +116,7 @@ def train(net: Any, strings: Any, rng: np.random.Generator, updates: int, lr: fl
         schedule.step()
         if update % 50 == 0:
             bar.set_postfix(loss=f"{loss:.4f}", gradient_norm=f"{norm:.3f}")
-    return loss.item()
+    return float(loss)
 
 
 def right_bits(net: Any, bits: Any) -> Any:

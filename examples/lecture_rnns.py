@@ -38,7 +38,7 @@ def sum_step(h: Any, x: Any) -> tuple[Any, Any]:
     return h, SUM_OUTPUT * h
 
 
-def running_sum(numbers: Sequence[float]) -> tg.Tensor:
+def running_sum(numbers: Sequence[float]) -> Any:
     """The totals (T,) of all numbers so far."""
     _, ys = tg.scan(sum_step, np.zeros(()), np.asarray(numbers, np.float64))
     return ys
@@ -59,7 +59,7 @@ def comparison_step(h: Any, x: Any) -> tuple[Any, Any]:
     return h, {"h": h, "y": tg.functional.sigmoid(COMPARISON_OUTPUT * h)}
 
 
-def compare(pairs: Sequence[tuple[float, float]]) -> dict[str, tg.Tensor]:
+def compare(pairs: Sequence[tuple[float, float]]) -> Any:
     """The difference of the totals so far, ``h`` (T,), and the verdict ``y`` (T,) in 0..1."""
     _, ys = tg.scan(comparison_step, np.zeros(()), np.asarray(pairs, np.float64))
     return ys
@@ -83,7 +83,7 @@ def parity_step(y: Any, x: Any) -> tuple[Any, Any]:
     return y, {"h": h, "y": y}
 
 
-def parity(bits: Sequence[int]) -> dict[str, tg.Tensor]:
+def parity(bits: Sequence[int]) -> Any:
     """The hidden units ``h`` (T, 2) and the parity bits ``y`` (T, 1) of a sequence of bits."""
     _, ys = tg.scan(parity_step, np.zeros(1), np.asarray(bits, np.float64)[:, None])
     return ys

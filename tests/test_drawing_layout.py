@@ -1,6 +1,7 @@
 """Where a picture puts things: columns of steps, rows of operations, lines that touch what they connect and no more."""
 
 import sys
+import traceback
 from itertools import combinations
 
 import numpy as np
@@ -15,6 +16,7 @@ import tinygrad_rnn as tg
 from tinygrad_rnn.drawing import block_layout
 from tinygrad_rnn.drawing.layout import lay_out_graph
 from tinygrad_rnn.drawing.model import recorded
+from tinygrad_rnn.drawing.routes import stacked
 
 directions = st.sampled_from(("LR", "TB"))
 
@@ -80,3 +82,155 @@ def test_any_program_is_laid_out_cleanly(layouter, program, direction):
 @given(loops, directions)
 def test_any_loop_is_laid_out_cleanly(layouter, loop, direction):
     check(*lay_out(unroll(loop), direction))
+
+
+# ------------------------------------------------------------------------------------------------- columns and rows
+
+
+def lstm(steps, hidden=4, batch=2):
+    """A hand-written LSTM, every operation recorded, under tg.scope(step=t)."""
+    rng = np.random.default_rng(0)
+    w_x, w_h, b = (
+        tg.Tensor(rng.standard_normal(shape), requires_grad=True, name=name)
+        for name, shape in (("w_x", (3, 4 * hidden)), ("w_h", (hidden, 4 * hidden)), ("b", (4 * hidden,)))
+    )
+    h, c = tg.Tensor(np.zeros((batch, hidden))), tg.Tensor(np.zeros((batch, hidden)))
+    outputs = []
+    for t in range(steps):
+        with tg.scope("lstm", step=t):
+            i, f, g, o = np.split(rng.standard_normal((batch, 3)) @ w_x + h @ w_h + b, 4, axis=-1)
+            c = 1 / (1 + np.exp(-f)) * c + 1 / (1 + np.exp(-i)) * np.tanh(g)
+            h = 1 / (1 + np.exp(-o)) * np.tanh(c)
+            outputs.append(h)
+    return (np.stack(outputs) ** 2).mean()
+
+
+@pytest.mark.parametrize("direction", ["LR", "TB"])
+def test_each_step_is_a_column_and_each_operation_has_its_row(layouter, direction):
+    graph, layout = lay_out(lstm(6), direction)
+    assert [column.step for column in layout.columns] == list(range(6))
+    time, flow = (0, 1) if direction == "LR" else (1, 0)
+    steps = [[layout.centres[i] for i, v in enumerate(graph.vertices) if v.step == t] for t in range(6)]
+    assert len({len(places) for places in steps}) == 1
+    for t, (column, places) in enumerate(zip(layout.columns, steps, strict=True)):
+        low, high = column.box[time], column.box[time + 2]
+        assert all(low < place[time] < high for place in places)
+        assert [place[flow] for place in places] == [place[flow] for place in steps[0]]
+        shift = [place[time] - first[time] for place, first in zip(places, steps[0], strict=True)]
+        assert np.allclose(shift, shift[0])
+        assert t == 0 or (shift[0] > 0) == (direction == "LR")
+    edges = [(column.box[time], column.box[time + 2]) for column in layout.columns]
+    assert all(b < c for (_, b), (c, _) in zip(edges, edges[1:], strict=False)) == (direction == "LR")
+    assert all(a > d for (a, _), (_, d) in zip(edges, edges[1:], strict=False)) == (direction == "TB")
+
+
+def test_before_stands_left_after_stands_right(layouter):
+    w, h = leaf("w"), leaf("h0") * 2
+    for t in (7, 9):
+        with tg.scope(step=t):
+            h = np.tanh(h @ w)
+    graph, layout = lay_out(h.sum())
+    x = {v.operation or v.name: layout.centres[i][0] for i, v in enumerate(graph.vertices) if v.step is None}
+    first, last = layout.columns
+    assert (first.step, last.step) == (7, 9)
+    assert x["h0"] < first.box[0]
+    assert x["multiply"] < first.box[0]
+    assert x["w"] < first.box[0]
+    assert x["sum"] > last.box[2]
+
+
+def test_without_time_the_computation_runs_in_the_direction(layouter):
+    output = np.tanh(np.exp(leaf("x"))).sum()
+    for direction, axis, sign in (("LR", 0, 1), ("TB", 1, -1)):
+        graph, layout = lay_out(output, direction)
+        way = [sign * layout.centres[i][axis] for i in range(len(graph.vertices))]
+        assert way == sorted(way)
+        assert layout.columns == []
+
+
+def test_line_of_a_shared_leaf_runs_below_all_columns():
+    graph, layout = lay_out(lstm(4))
+    bottom = min(column.box[1] for column in layout.columns)
+    heights = []
+    for i, vertex in enumerate(graph.vertices):
+        if vertex.operation is None:
+            x, y = layout.centres[i]
+            heights.append(y)
+            assert y < bottom
+            for edge in graph.edges:
+                if edge.source == i:
+                    points = layout.curves[edge.target, edge.argument].points
+                    assert points[0] == (pytest.approx(x + layout.sizes[i][0] / 2), y)
+                    assert points[1][1] == points[2][1] == points[3][1] == y
+    assert len(set(heights)) == 3
+
+
+def test_one_long_name_makes_room_in_every_column(layouter):
+    w, h = leaf("w"), leaf("h0")
+    for t in range(4):
+        with tg.scope(step=t):
+            h = np.tanh(h @ w)
+        h.name = "a remarkable state" if t == 2 else None
+    graph, layout = lay_out(h.sum())
+    check(graph, layout)
+    assert len({layout.sizes[i] for i, v in enumerate(graph.vertices) if v.operation == "tanh"}) == 1
+
+
+def test_modules_within_a_step_are_framed():
+    w, hs = leaf("w"), [leaf("a"), leaf("b")]
+    for t in range(3):
+        x = tg.Tensor(np.ones((2, 2)))
+        for k in range(2):
+            with tg.scope(f"net/layer {k}", step=t):
+                x = hs[k] = np.tanh(x @ w + hs[k])
+    graph, layout = lay_out(x.sum())
+    assert sorted(frame.name for frame in layout.frames) == ["layer 0"] * 3 + ["layer 1"] * 3
+    for frame in layout.frames:
+        held = [v.path for i, v in enumerate(graph.vertices) if inside(layout.centres[i], frame.box) and v.operation]
+        assert held == [f"net/{frame.name}"] * 3
+
+
+def test_every_step_different_is_laid_out_without_graphviz(monkeypatch):
+    """A block that Graphviz lays out costs a run of it; a thousand different ones must not cost a thousand."""
+    runs = []
+    known = block_layout.run
+    monkeypatch.setattr(block_layout, "run", lambda *args, **kwargs: runs.append(args) or known(*args, **kwargs))
+    w, h = leaf("w"), leaf("h0")
+    for t in range(40):
+        with tg.scope(step=t):
+            for _ in range(1 + t):
+                h = h * 2 if t % 2 else np.tanh(h)
+            h = h @ w
+    check(*lay_out(h.sum()))
+    assert len(runs) < 40
+
+
+def test_unscoped_loop_and_deep_chain_need_neither_time_nor_recursion():
+    w, h = leaf("w"), leaf("h0")
+    for _ in range(300):
+        h = np.tanh(h @ w)
+    graph, layout = lay_out(h.sum())
+    assert len(layout.curves) == len(graph.edges) == 901
+    x = leaf("x")
+    for _ in range(5000):
+        x = x + 1
+    limit = sys.getrecursionlimit()
+    depth = len(traceback.extract_stack())
+    sys.setrecursionlimit(depth + 150)
+    try:
+        graph, layout = lay_out(x.sum())
+    finally:
+        sys.setrecursionlimit(limit)
+    assert len(layout.centres) == len(graph.vertices) == 5002
+
+
+@given(st.dictionaries(st.integers(), st.tuples(st.integers(0, 20), st.integers(0, 8)), max_size=30))
+def test_lanes_that_touch_have_different_heights_and_none_is_wasted(given_stretches):
+    stretches = {key: (start, start + length) for key, (start, length) in given_stretches.items()}
+    lanes = stacked(stretches)
+    assert set(lanes) == set(stretches)
+    for a, b in combinations(stretches, 2):
+        if stretches[a][0] <= stretches[b][1] and stretches[b][0] <= stretches[a][1]:
+            assert lanes[a] != lanes[b]
+    busiest = max((sum(a <= x <= b for a, b in stretches.values()) for x in range(30)), default=0)
+    assert max(lanes.values(), default=-1) + 1 == busiest

@@ -195,3 +195,22 @@ def test_bad_input():
         recorded(tg.Tensor([1.0], name="x"))
     with pytest.raises(RuntimeError, match=r"the tensor of shape \(2, 2\) has no graph"):
         recorded((leaf("x") * 2).detach())
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        lambda h, t, w, u: np.tanh(h @ (w if t % 2 else u)),
+        lambda h, t, w, u: (np.tanh(h @ w) if t % 2 else np.tanh(h)) @ w,
+        lambda h, t, w, u: (a := h @ w) * (b := h @ u) + (a if t % 2 else b),
+    ],
+    ids=["another weight", "one operation more", "another argument"],
+)
+def test_steps_that_do_different_things_are_not_copies(step):
+    w, u, h = leaf("w"), leaf("u"), leaf("h0")
+    for t in range(4):
+        with tg.scope(step=t):
+            h = step(h, t, w, u)
+    blocks = [block for block in arrange(recorded(h)).blocks if block.step is not None]
+    assert len({id(block.copies or block) for block in blocks}) == 2
+    assert [(block.copies or block).step % 2 for block in blocks] == [0, 1, 0, 1]

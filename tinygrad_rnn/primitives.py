@@ -200,7 +200,8 @@ def defvjp(
         rules: One for each positional argument; None: that argument has no gradient.
         rest: ``rest(i, g, y, *args, **kwargs)`` for the arguments past ``rules`` (variadic functions).
         joint: ``joint(needed, g, y, saved, *args, **kwargs)`` returns all gradients at once; ``needed`` says which are
-            used. ``saved`` is what the function kept by returning ``tg.Saved(y, saved)``, else None.
+            used, and those at the end that are not may be left out. ``saved`` is what the function kept by returning
+            ``tg.Saved(y, saved)``, else None.
         definition: The same function in recorded operations. Walked instead under ``create_graph``, so that a
             ``joint`` rule need not be differentiable itself.
 

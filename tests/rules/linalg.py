@@ -44,13 +44,13 @@ def formulas(draw, max_operands=3):
         shape = [1 if c == single else sizes[c] for c in letters]
         if dotted and draw(st.booleans()):
             place = draw(st.integers(0, len(letters)))
-            lead = batch[draw(st.integers(0, len(batch))) :]
+            lead = batch[draw(st.sampled_from(range(len(batch) + 1))) :]
             letters.insert(place, "...")
             shape[place:place] = [n if draw(st.integers(0, 3)) else 1 for n in lead]
         terms.append("".join(letters))
         operands.append(draw(arrays(tuple(shape))))
     left = ",".join(terms)
-    if draw(st.integers(0, 3)) == 0:
+    if draw(st.integers(0, 2)) == 2:
         return operands, {"formula": left}
     used = sorted(set(left) - set(".,"))
     right = draw(st.permutations(draw(st.sets(st.sampled_from(used)).map(sorted)))) if used else []

@@ -211,3 +211,47 @@ def test_broadcast_both_ways_in_one_call():
         column,
         row,
     )
+
+
+@pytest.mark.parametrize(
+    "formula", ["...i,...i->...", "...i,i...->i...", "...i,...j", "...,...->...", "k...,...k->...k"]
+)
+def test_einsum_with_ellipses_of_different_widths(formula):
+    a, b = np.linspace(-1, 1, 8).reshape(2, 2, 2), np.linspace(0.5, 2, 4).reshape(2, 2)
+    for x, y in [(a, b), (b, a), (a, b[0]), (a, a)]:
+        compare(lambda s, t: np.einsum(formula, s, t) ** 2, lambda s, t: torch.einsum(formula, s, t) ** 2, x, y)
+
+
+# ---- the fast paths of products begin at sizes that the small arrays of the properties never have
+
+
+@pytest.mark.parametrize(("rows", "inner", "columns"), [(3, 130, 140), (64, 128, 128), (65, 128, 128), (1, 1, 20_000)])
+def test_products_of_large_matrices(rows, inner, columns):
+    rng = np.random.default_rng(3)
+    a, b = rng.normal(size=(rows, inner)), rng.normal(size=(inner, columns)) / inner
+    compare(lambda x, w: np.tanh(x @ w), lambda x, w: torch.tanh(x @ w), a, b)
+    compare(lambda x, w: np.tanh(x @ w.T), lambda x, w: torch.tanh(x @ w.T), a, np.asfortranarray(b.T))
+    compare(lambda x, w: np.tanh(x @ w), lambda x, w: torch.tanh(x @ w), a[None, ::2], b)
+
+
+@pytest.mark.parametrize("rows", [1, 30, 2000])
+def test_one_weight_over_many_steps(rows):
+    # the walk gathers a weight's products until they have 1024 rows together
+    rng = np.random.default_rng(3)
+    x, w, first = rng.normal(size=(rows, 5)), rng.normal(size=(5, 5)) / 3, rng.normal(size=(2, 5))
+
+    def unrolled(tanh, x, w, first):
+        h = x
+        for t in range(40):
+            h = tanh(h @ w + x)
+            if t % 15 == 0:
+                first = tanh(first @ w)
+        return h.sum(0) * first
+
+    compare(
+        lambda x, w, first: unrolled(np.tanh, x, w, first),
+        lambda x, w, first: unrolled(torch.tanh, x, w, first),
+        x,
+        w,
+        first,
+    )

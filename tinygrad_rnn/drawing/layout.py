@@ -183,7 +183,7 @@ class _Builder:
                 self.layout.columns.append(Column(block.step, (x, -PAD, right, height + PAD + above), title))
             self.placed.append(placed)
             self._fill(placed)
-            x = right - 30
+            x = right + self.gap
 
     def _block_layout(self, block: Block, plain: bool) -> BlockLayout:
         members = [*block.operations, *block.leaves]

@@ -78,8 +78,7 @@ class Drawing:
 
     def __repr__(self) -> str:
         steps = len({vertex.step for vertex in self.graph.vertices} - {None})
-        words = f" over {steps} time step{'s' if steps > 1 else ''}" if steps else ""
-        return f"<Drawing of {len(self.graph.vertices)} nodes and {len(self.graph.edges)} edges{words}>"
+        return f"<Drawing nodes={len(self.graph.vertices)} edges={len(self.graph.edges)} steps={steps}>"
 
 
 def draw(output: Tensor, *, view: str = "unrolled", direction: str = "LR") -> Drawing:
@@ -114,7 +113,7 @@ def draw(output: Tensor, *, view: str = "unrolled", direction: str = "LR") -> Dr
     ...         h = np.tanh(h @ w)
     >>> picture = tg.draw(h.sum())
     >>> picture
-    <Drawing of 9 nodes and 10 edges over 3 time steps>
+    <Drawing nodes=9 edges=10 steps=3>
     >>> print(picture.source.splitlines()[0])
     digraph unrolled {
     """

