@@ -36,7 +36,7 @@ check: $(VENV)/dev  ## ruff, mypy, and the import rules between floors
 peers: $(VENV)/dev  ## install PyTorch, which the comparison tests and benchmarks measure against
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check "$(TORCH)"
 
-bench: $(VENV)/dev  ## time a training step, start-up and a deep graph against PyTorch (after: make peers)
+bench: peers  ## time a training step, start-up and a deep graph against PyTorch
 	$(BIN)/python -m benchmarks
 
 format: $(VENV)/dev  ## let ruff rewrite what it can

@@ -95,13 +95,17 @@ def rnn(steps, h):
     return (h @ v).sum()
 
 
-@pytest.mark.parametrize("h", [tg.Tensor(np.zeros((2, 2))), leaf("h0"), leaf("a") * 2], ids=["constant", "leaf", "computed"])
+@pytest.mark.parametrize(
+    "h", [tg.Tensor(np.zeros((2, 2))), leaf("h0"), leaf("a") * 2], ids=["constant", "leaf", "computed"]
+)
 def test_all_steps_of_a_plain_net_are_copies_of_one(h):
     graph = recorded(rnn(5, h))
     blocks = arrange(graph).blocks
     assert [block.step for block in blocks] == [None, 0, 1, 2, 3, 4, None]
     assert len({id(block.copies or block) for block in blocks[1:-1]}) == 1
-    after = [graph.vertices[v].operation or graph.vertices[v].name for v in (*blocks[-1].operations, *blocks[-1].leaves)]
+    after = [
+        graph.vertices[v].operation or graph.vertices[v].name for v in (*blocks[-1].operations, *blocks[-1].leaves)
+    ]
     assert after == ["matmul", "sum", "v"]
 
 

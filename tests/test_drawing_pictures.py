@@ -102,7 +102,9 @@ def test_the_same_graph_gives_the_same_bytes_in_another_process(tmp_path):
     for seed in ("1", "2"):
         folder = tmp_path / seed
         folder.mkdir()
-        subprocess.run([sys.executable, "-c", script], cwd=folder, env=os.environ | {"PYTHONHASHSEED": seed}, check=True)
+        subprocess.run(
+            [sys.executable, "-c", script], cwd=folder, env=os.environ | {"PYTHONHASHSEED": seed}, check=True
+        )
         pictures.append((folder / "picture.svg").read_bytes())
     assert pictures[0] == pictures[1]
 
@@ -128,7 +130,17 @@ def test_titles_shapes_names_and_results():
         y = upper * lower
         y.name = "product"
     seen = texts(svg_of(tg.draw(y)))
-    for text in ("t = 12", "input", "(2, 2)", "split", "2 × (1, 2)", "[0]", "second [1]", "product = multiply", "(1, 2)"):
+    for text in (
+        "t = 12",
+        "input",
+        "(2, 2)",
+        "split",
+        "2 × (1, 2)",
+        "[0]",
+        "second [1]",
+        "product = multiply",
+        "(1, 2)",
+    ):
         assert text in seen
 
 
@@ -327,7 +339,9 @@ def test_without_any_graphviz_dot_is_written_and_svg_says_what_to_install(no_gra
 
 @pytest.mark.parametrize("suffix", ["png", "pdf"])
 def test_png_and_pdf_need_the_program(no_program, tmp_path, suffix):
-    with pytest.raises(RuntimeError, match=rf"a \.{suffix} picture needs the program dot.*\.svg and \.dot can be saved"):
+    with pytest.raises(
+        RuntimeError, match=rf"a \.{suffix} picture needs the program dot.*\.svg and \.dot can be saved"
+    ):
         tg.draw(rnn(1)).save(tmp_path / f"graph.{suffix}")
 
 

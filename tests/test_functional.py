@@ -6,13 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from peer import torch
+from rules.arrays import arrays, axes, shapes
+from rules.case import Case, calls, check_differences, check_float32, check_torch
 
 import tinygrad_rnn as tg
-
-torch = pytest.importorskip("torch", reason="the functions are compared with PyTorch's")
-
-from rules.arrays import arrays, axes, shapes  # noqa: E402
-from rules.case import Case, calls, check_differences, check_float32, check_torch  # noqa: E402
 
 F, TF = tg.functional, torch.nn.functional
 

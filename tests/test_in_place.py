@@ -272,3 +272,30 @@ def test_checksums_raise_no_alarm_when_nothing_was_written():
         x.grad = None
         y.backward()
     assert x.grad.tolist() == first
+
+
+def test_an_array_inside_an_index_or_given_by_keyword_is_guarded_too():
+    x, index = leaf([[0.0, 1.0, 2.0], [3.0, 4.0, 5.0]]), tg.Tensor([0, 1])
+    y = x[:, index]
+    index += 1
+    with pytest.raises(RuntimeError, match="getitem: argument 1.*modified in place"):
+        y.sum().backward()
+
+    @tg.primitive
+    def scaled(a, *, by):
+        return a * by
+
+    tg.defvjp(scaled, lambda g, _y, _a, *, by: g * by)
+    by = tg.Tensor(np.array([2.0, 3.0, 4.0]))
+    y = scaled(x, by=by)
+    by *= 10
+    with pytest.raises(RuntimeError, match="scaled: argument by.*modified in place"):
+        y.sum().backward()
+
+
+def test_a_list_used_as_an_index_may_change_afterwards():
+    x, index = leaf([1.0, 2.0, 3.0]), [0, 0]
+    y = x[index]
+    index[:] = [1, 2]
+    y.sum().backward()
+    assert x.grad.tolist() == [2.0, 0.0, 0.0]

@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from peer import torch
 
 import tinygrad_rnn as tg
-
-torch = pytest.importorskip("torch", reason="these tests compare with PyTorch")
 
 sizes = st.integers(0, 4)
 

@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from peer import torch
 
 import tinygrad_rnn as tg
 from tinygrad_rnn.walk import walk
-
-torch = pytest.importorskip("torch", reason="these tests compare with PyTorch")
 
 KINDS = [("RNN", {}), ("RNN", {"nonlinearity": "relu"}), ("LSTM", {}), ("GRU", {})]
 kinds = st.sampled_from(KINDS)

@@ -1,16 +1,14 @@
 """Programs drawn at random, run here and in torch: first and second derivatives at every node, by every way to walk."""
 
 import numpy as np
-import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from leaves import leaf
+from peer import torch
 
 import tinygrad_rnn as tg
 from tinygrad_rnn.tensor import lift
 from tinygrad_rnn.walk import walk
-
-torch = pytest.importorskip("torch", reason="compares with torch")
 
 # Each operation of three (4, 4) matrices, as NumPy spells it and as torch does.
 OPERATIONS = [

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from .context import get_default_dtype
+from .context import current, get_default_dtype, site
 from .graph import Node
 from .primitives import Primitive, primitive_of
 
@@ -76,7 +76,40 @@ class ArrayInterface:
         def _record2(self, primitive: Primitive, a: Any, b: Any) -> Self: ...
         def _constant(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Self: ...
 
+        def _words(self) -> str: ...
         def _update(self, primitive: Primitive, other: Any) -> Self: ...
+
+    # ---- attributes
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Lengths of the axes."""
+        return self._data.shape  # type: ignore[no-any-return]
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """NumPy dtype."""
+        return self._data.dtype  # type: ignore[no-any-return]
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return self._data.ndim  # type: ignore[no-any-return]
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return self._data.size  # type: ignore[no-any-return]
+
+    @property
+    def T(self) -> Self:
+        """The transpose."""
+        return self._record1(_TRANSPOSE, None)
+
+    @property
+    def mT(self) -> Self:
+        """The transpose of the last two axes."""
+        return self._record1(_SWAPAXES, -1, -2)
 
     # ---- operators
 
@@ -127,6 +160,18 @@ class ArrayInterface:
 
     def __itruediv__(self, other: Any) -> Self:
         return self._update(_DIVIDE, other)
+
+    def __floordiv__(self, other: Any) -> Self:
+        return np.floor_divide(self, other)  # type: ignore[call-overload, no-any-return]
+
+    def __rfloordiv__(self, other: Any) -> Self:
+        return np.floor_divide(other, self)  # type: ignore[call-overload, no-any-return]
+
+    def __mod__(self, other: Any) -> Self:
+        return np.remainder(self, other)  # type: ignore[call-overload, no-any-return]
+
+    def __rmod__(self, other: Any) -> Self:
+        return np.remainder(other, self)  # type: ignore[call-overload, no-any-return]
 
     def __neg__(self) -> Self:
         return self._record1(_NEGATIVE)
@@ -209,13 +254,14 @@ class ArrayInterface:
 
     def __getitem__(self, index: Any) -> Self:
         if index.__class__ is not int and index.__class__ is not slice:
-            index = bare(index)
+            index = _frozen(bare(index))
         return self._record1(GETITEM, index)
 
     def __setitem__(self, index: Any, value: Any) -> None:
         raise TypeError(
-            "t[...] = v writes in place, which a graph cannot record; build the result with np.where, np.concatenate "
-            "or np.stack, or write t.data[...] = v before anything is computed from t"
+            f"{site(self._words(), current.get())}: t[...] = v writes in place, which a graph cannot record; build the "
+            f"result with np.where, np.concatenate or np.stack, or write t.data[...] = v before anything is computed "
+            f"from t"
         )
 
     # ---- shapes
@@ -312,6 +358,13 @@ def bare(a: Any) -> Any:
     if isinstance(a, (list, tuple)) and any(isinstance(v, (ArrayInterface, list, tuple)) for v in a):
         return type(a)([bare(v) for v in a])
     return a
+
+
+def _frozen(index: Any) -> Any:
+    """An index that later changes to the lists in it cannot reach."""
+    if isinstance(index, tuple):
+        return tuple(_frozen(part) for part in index)
+    return np.array(index, None if index else np.intp) if isinstance(index, list) else index
 
 
 def wants_gradient(values: Sequence[Any]) -> bool:

@@ -19,9 +19,14 @@ class Differentiable:
     if TYPE_CHECKING:  # Tensor's own
         _data: Any
         node: Node | None
-        shape: Any
-        dtype: Any
-        size: Any
+
+        @property
+        def shape(self) -> tuple[int, ...]: ...
+        @property
+        def dtype(self) -> np.dtype[Any]: ...
+        @property
+        def size(self) -> int: ...
+
         name: str | None
         _name: str | None
         requires_grad: bool
@@ -60,7 +65,8 @@ class Differentiable:
         Args:
             gradient: What the walk starts with, of this tensor's shape; may be left out for a scalar (it is 1).
             retain_graph: Keep what the graph has saved for another walk. None: as ``create_graph``.
-            create_graph: Record the walk itself, so that gradients can be differentiated.
+            create_graph: Record the walk itself, so that gradients can be differentiated. The leaves then hold
+                gradients whose graphs hold the leaves: set ``grad`` to None to free them, or use ``tg.grad``.
 
         Raises:
             RuntimeError: not a scalar and no gradient given; no graph, or one released before; a saved tensor was

@@ -7,6 +7,7 @@ around a ``yield`` stays open for whoever consumes the generator.
 
 from __future__ import annotations
 
+import operator
 from contextlib import ContextDecorator
 from contextvars import ContextVar, Token
 from typing import TYPE_CHECKING, Any
@@ -80,6 +81,13 @@ class no_grad(_Changed):
         return Context(False, context.path, context.step, context.anomaly)
 
 
+def _whole(step: Any) -> int:
+    try:
+        return operator.index(step)
+    except TypeError:
+        raise TypeError(f"scope: expected step to be a whole number or None, got {step!r}") from None
+
+
 class scope(_Changed):
     """Name the module path, and the time step, of what is recorded inside.
 
@@ -102,6 +110,8 @@ class scope(_Changed):
         self._tokens = []
         if name is not None and type(name) is not str:
             raise TypeError(f"scope: expected a name (str) or None, got {name!r}; a time step goes by step=")
+        if step is not None and type(step) is not int:
+            step = _whole(step)
         self.name = name
         self.step = step
 

@@ -162,6 +162,11 @@ def leading_to(wanted: set[int], nodes: Sequence[Node]) -> set[int]:
     return leading
 
 
+def is_finite(value: Any) -> bool:
+    """Does an argument hold no NaN and no infinity? (If it does, what is computed from it is not the first.)"""
+    return not any(array.dtype.kind == "f" and not np.isfinite(array).all() for _, array in _arrays_in(value, ""))
+
+
 def check_finite(array: Any, where: str, what: str) -> None:
     """Raise FloatingPointError if ``array`` holds a NaN or an infinity."""
     if array.dtype.kind != "f" or np.isfinite(array).all():
@@ -178,14 +183,27 @@ def _saved_arrays(node: Node) -> Iterator[tuple[str, Any]]:
     for i, arg in enumerate(node.args or ()):
         for j, value in enumerate(arg if isinstance(arg, Spread) else [arg]):
             parent = next(flat, None)
-            if isinstance(value, np.ndarray):
-                name = parent.name if parent is not None else None
-                element = f"[{j}]" if isinstance(arg, Spread) else ""
-                yield (f"tensor {name!r}" if name else f"argument {i}{element}"), value
-    y = node.y.y if node.y.__class__ is Saved else node.y
-    for result in y if isinstance(y, (list, tuple)) else [y]:
-        if isinstance(result, np.ndarray):
-            yield "its result", result
+            name = parent.name if parent is not None else None
+            element = f"[{j}]" if isinstance(arg, Spread) else ""
+            yield from _arrays_in(value, f"tensor {name!r}" if name else f"argument {i}{element}")
+    for key, value in (node.kwargs or {}).items():
+        yield from _arrays_in(value, f"argument {key}")
+    if node.y.__class__ is Saved:
+        yield from _arrays_in(node.y.y, "its result")
+        yield from _arrays_in(node.y.saved, "what it has saved")
+    else:
+        yield from _arrays_in(node.y, "its result")
+
+
+def _arrays_in(value: Any, words: str) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, np.ndarray):
+        yield words, value
+    elif isinstance(value, (list, tuple)):
+        for part in value:
+            yield from _arrays_in(part, words)
+    elif isinstance(value, dict):
+        for part in value.values():
+            yield from _arrays_in(part, words)
 
 
 def _checksum(array: Any) -> int:

@@ -157,7 +157,8 @@ class Primitive:
 def no_rule(function: Any, context: Context) -> str:
     """What to say of a function that has no rule, and how to give it one."""
     name = getattr(function, "__name__", str(function))
-    full = f"np.{name}" if getattr(np, name, None) is function else name
+    module = "numpy" if getattr(np, name, None) is function else getattr(function, "__module__", None) or ""
+    full = f"np{module[5:]}.{name}" if module.startswith("numpy") else name
     return (
         f"{site(full, context)} has no derivative rule. Register one with tg.defvjp({full}, lambda g, y, x: ...), or "
         f"call it on t.detach() if no gradient should pass"
@@ -231,6 +232,8 @@ def defvjp(
     entry.simple = every and rest is None and joint is None and definition is None
     if joint is None and rest is None:
         _read_signatures(entry)
+        if definition is not None and rules:
+            entry.keeps = (-1,) * len(rules)  # the definition is run again on everything
     else:
         entry.keywords = None
         own = _positional(_own_parameters(entry) or [])

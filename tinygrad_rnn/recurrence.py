@@ -38,7 +38,8 @@ def scan(
         reverse: Go from the last element to the first. ``ys`` stay in the order of ``xs``.
         lengths: (B,) whole numbers in 0..T. What lies past them is padding: it is zeroed before ``step`` sees it, so
             that even NaN there changes nothing; a finished sequence keeps its state; its ``ys`` are 0. With ``reverse``
-            each sequence starts at its own last element.
+            each sequence starts at its own last element. (A finished sequence still goes through ``step``, on zeros;
+            its results are thrown away, but a step whose derivative at zero is NaN makes the gradient NaN.)
         truncate: Cut the graph of the state before the processed steps k, 2k, ...: truncated backpropagation through
             time, whose gradients reach back at most k steps (Williams and Peng, 1990).
 
@@ -64,7 +65,7 @@ def scan(
     form, shapes = structure(state), {where: leaf.shape for where, leaf in leaves(state, "state")}
     ends = None if lengths is None else _ends(lengths, steps, xs, state)
     if truncate is not None and _whole(truncate, "truncate") < 1:
-        raise ValueError(f"scan: expected truncate >= 1, got {truncate}")
+        raise ValueError(f"{_here()}: expected truncate >= 1, got {truncate}")
     ys: list[Any] = []
     for done in range(steps):
         t = steps - 1 - done if reverse else done
@@ -109,7 +110,7 @@ def _whole(value: Any, name: str) -> int:
     try:
         return operator.index(value)
     except TypeError as error:
-        raise TypeError(f"scan: expected {name} to be a whole number, got {value!r}") from error
+        raise TypeError(f"{_here()}: expected {name} to be a whole number, got {value!r}") from error
 
 
 def _length(xs: Any, length: int | None) -> int:
@@ -117,15 +118,15 @@ def _length(xs: Any, length: int | None) -> int:
     known = {} if length is None else {"length": length}
     for where, leaf in leaves(xs, "xs"):
         if leaf.ndim == 0:
-            raise ValueError(f"scan: expected {where} to have time as its axis 0, got a scalar")
+            raise ValueError(f"{_here()}: expected {where} to have time as its axis 0, got a scalar")
         known[where] = leaf.shape[0]
     if not known:
-        raise ValueError("scan: with xs=None, give length=T")
+        raise ValueError(f"{_here()}: with xs=None, give length=T")
     if len(set(known.values())) > 1:
-        raise ValueError(f"scan: expected the same number of steps everywhere, got {known}")
+        raise ValueError(f"{_here()}: expected the same number of steps everywhere, got {known}")
     steps = next(iter(known.values()))
     if steps < 1:
-        raise ValueError(f"scan: expected at least one step, got T={steps}")
+        raise ValueError(f"{_here()}: expected at least one step, got T={steps}")
     return steps
 
 
@@ -133,9 +134,11 @@ def _ends(lengths: Any, steps: int, xs: Any, state: Any) -> Any:
     """The lengths as an array, checked against the inputs (batch is axis 1) and the state (batch is axis 0)."""
     ends = lengths.numpy() if isinstance(lengths, Tensor) else np.asarray(lengths)
     if ends.ndim != 1 or ends.dtype.kind not in "iu":
-        raise ValueError(f"scan: expected lengths to be whole numbers of shape (B,), got {ends.dtype} {ends.shape}")
+        raise ValueError(
+            f"{_here()}: expected lengths to be whole numbers of shape (B,), got {ends.dtype} {ends.shape}"
+        )
     if ends.size and (ends.min() < 0 or ends.max() > steps):
-        raise ValueError(f"scan: expected lengths in 0..{steps}, got {ends.min()}..{ends.max()}")
+        raise ValueError(f"{_here()}: expected lengths in 0..{steps}, got {ends.min()}..{ends.max()}")
     _check_batch(xs, "xs", 1, ends.size)
     _check_batch(state, "state", 0, ends.size)
     return ends

@@ -21,7 +21,7 @@ from . import versions
 from .array_interface import ArrayInterface, as_array, bare, wants_gradient
 from .backward import Differentiable
 from .context import current, site
-from .graph import Node, Spread, check_finite, watch
+from .graph import Node, Spread, check_finite, is_finite, watch
 from .primitives import CONSTANT, TABLE, WRITING, Primitive, Saved, no_rule, primitive_of
 from .walk import ITEM
 
@@ -51,6 +51,8 @@ def _tensor(node: Node, y: Any) -> Tensor:
     if y.__class__ is not ndarray:
         if isinstance(y, _SCALARS):
             y = np.asarray(y)
+        elif y.__class__ is Saved:
+            raise TypeError(f"{node.words()}: it returned tg.Saved, which only a joint rule (joint=) can take")
         elif isinstance(y, np.matrix):
             raise TypeError(f"{node.words()}: np.matrix has a product of its own; use np.asarray(matrix)")
     t: Tensor = _new(Tensor)
@@ -183,7 +185,7 @@ def record(primitive: Primitive, args: Sequence[Any], kwargs: dict[str, Any] | N
         raise primitive.explained(error, values, context) from error
     if not wanted:
         y = y.y if y.__class__ is Saved else y
-        if context.anomaly is not None:
+        if context.anomaly is not None and all(is_finite(value) for value in values):
             for part in y if isinstance(y, (list, tuple)) else [y]:
                 check_finite(part, site(primitive.name, context), "result")
         return plain(y)
@@ -341,21 +343,6 @@ class Tensor(ArrayInterface, Differentiable):
         else:
             self._name = value
 
-    shape = property(lambda self: self._data.shape, doc="Shape, a tuple of ints.")
-    dtype = property(lambda self: self._data.dtype, doc="NumPy dtype.")
-    ndim = property(lambda self: self._data.ndim, doc="Number of axes.")
-    size = property(lambda self: self._data.size, doc="Number of elements.")
-
-    @property
-    def T(self) -> Tensor:
-        """The transpose."""
-        return np.transpose(self)  # type: ignore[return-value]
-
-    @property
-    def mT(self) -> Tensor:
-        """The transpose of the last two axes."""
-        return np.swapaxes(self, -1, -2)  # type: ignore[return-value]
-
     def _words(self) -> str:
         return f"tensor {self.name!r}" if self.name else f"tensor of shape {self.shape}"
 
@@ -416,8 +403,9 @@ class Tensor(ArrayInterface, Differentiable):
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> Any:
         if self.node is not None:
             raise TypeError(
-                f"{self._words()} requires a gradient and would lose its graph as a plain array; use t.numpy() for its "
-                f"values, t.detach() to cut the graph, or np.stack/np.concatenate to put tensors together"
+                f"{site(self._words(), current.get())} requires a gradient and would lose its graph as a plain array; "
+                f"use t.numpy() for its values, t.detach() to cut the graph, or np.stack/np.concatenate to put tensors "
+                f"together"
             )
         return np.array(self._data, dtype, copy=copy)
 

@@ -52,7 +52,7 @@ def grad(
     if grad_outputs is None:
         grad_outputs = [None] * len(outs)
     elif not isinstance(grad_outputs, (list, tuple)) or (
-        isinstance(outputs, Tensor) and not any(isinstance(g, (Tensor, np.ndarray)) for g in grad_outputs)
+        isinstance(outputs, Tensor) and not _one_each(grad_outputs, outputs)
     ):
         grad_outputs = [grad_outputs]  # an array, or the numbers of one
     if len(grad_outputs) != len(outs):
@@ -68,6 +68,7 @@ def grad(
         create_graph=create_graph,
     )
     results: list[Tensor | None] = []
+    given: set[int] = set()  # a tensor that is asked for twice gets two arrays
     for i, tensor in enumerate(ins):
         g = None if tensor.node is None else arrived.get(tensor.node)
         if g is None and not allow_unused:
@@ -75,8 +76,18 @@ def grad(
                 f"grad: the outputs do not depend on inputs[{i}] (shape {tensor.shape}); pass allow_unused=True to get "
                 f"None for it"
             )
+        if g is not None and id(g) in given:
+            g = np.copy(g)
+        given.add(id(g))
         results.append(None if g is None else g if isinstance(g, Tensor) else lift(None, g))
     return tuple(results)
+
+
+def _one_each(grad_outputs: Sequence[Any], output: Tensor) -> bool:
+    """Is this a sequence of gradients, as for several outputs, and not the numbers of one?"""
+    if any(isinstance(g, (Tensor, np.ndarray)) for g in grad_outputs):
+        return True
+    return len(grad_outputs) == 1 and (grad_outputs[0] is None or np.shape(grad_outputs[0]) == output.shape)
 
 
 def _tensors(given: Any, name: str) -> list[Tensor]:

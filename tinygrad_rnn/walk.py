@@ -201,6 +201,8 @@ def walk(
                         settle(node, i, parent, d)
             if not retain_graph:
                 node.args = node.y = None
+                if node.context.anomaly is not None:
+                    node.context.anomaly.pop(order, None)
     finally:
         current.reset(token)
     return arrived

@@ -6,13 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pytest
 from hypothesis import strategies as st
+from peer import torch
 
 import tinygrad_rnn as tg
-
-torch = pytest.importorskip("torch", reason="the rules are compared with PyTorch's")
-torch.set_num_threads(1)
 
 
 def always(*_arrays, **_options):

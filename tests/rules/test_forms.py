@@ -4,10 +4,9 @@ import operator
 
 import numpy as np
 import pytest
+from peer import torch
 
 import tinygrad_rnn as tg
-
-torch = pytest.importorskip("torch", reason="the rules are compared with PyTorch's")
 
 VALUES = np.array([[0.5, 1.5, 2.0], [3.0, 0.25, 1.0]])
 

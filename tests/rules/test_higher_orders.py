@@ -2,10 +2,9 @@
 
 import numpy as np
 import pytest
+from peer import torch
 
 import tinygrad_rnn as tg
-
-torch = pytest.importorskip("torch", reason="the rules are compared with PyTorch's")
 
 RNG = np.random.default_rng(11)
 A, B, C = RNG.normal(size=(3, 4)), RNG.normal(size=(4, 2)), RNG.normal(size=(2, 3))

@@ -2,11 +2,10 @@
 
 import numpy as np
 import pytest
+from peer import torch
 
 import tinygrad_rnn as tg
 from tinygrad_rnn.testing import gradcheck
-
-torch = pytest.importorskip("torch", reason="compared with PyTorch's power")
 
 
 def gradients(power, make, a, b, grad):

@@ -2,12 +2,11 @@
 
 import numpy as np
 import pytest
+from peer import torch
 
 import tinygrad_rnn as tg
 from tinygrad_rnn.primitives import TABLE
 from tinygrad_rnn.walk import ALIAS, ITEM
-
-torch = pytest.importorskip("torch", reason="the rules are compared with PyTorch's")
 
 VALUES = np.array([[0.5, -1.5, 2.0, 1.0], [3.0, 0.25, -1.0, 0.0]])
 

@@ -2,10 +2,9 @@
 
 import numpy as np
 import pytest
+from peer import torch
 
 import tinygrad_rnn as tg
-
-torch = pytest.importorskip("torch", reason="the choice at ties is PyTorch's")
 
 
 def both(ours, theirs, *arrays):

@@ -95,7 +95,7 @@ def recorded(output: Tensor) -> Graph:
     edges = []
     for i, node in enumerate(nodes):
         for argument, parent in enumerate(node.parents):
-            if parent is not None and argument < 2:
+            if parent is not None:
                 maker, result, name = _made_by(parent)
                 edges.append(Edge(index[maker.order], i, argument, result, name))
     maker, result, _ = _made_by(output.node)

@@ -59,11 +59,11 @@ defvjp(
 )
 
 
-def clip(a: Any, min: Any = None, max: Any = None, a_min: Any = None, a_max: Any = None) -> Any:
+def clip(a: Any, min: Any = None, max: Any = None, out: Any = None, a_min: Any = None, a_max: Any = None) -> Any:
     """np.clip for arrays, which knows each bound by two names, as one positional argument for each name."""
     if (min is not None and a_min is not None) or (max is not None and a_max is not None):
         raise TypeError("each bound has two names, min and a_min, max and a_max; give only one of them")
-    return np.clip(a, a_min if min is None else min, a_max if max is None else max)
+    return np.clip(a, a_min if min is None else min, a_max if max is None else max, out)
 
 
 def _bounds(lower: Any, upper: Any, a_min: Any, a_max: Any) -> tuple[Any, Any]:
@@ -71,22 +71,28 @@ def _bounds(lower: Any, upper: Any, a_min: Any, a_max: Any) -> tuple[Any, Any]:
     return -np.inf if lower is None else lower, np.inf if upper is None else upper
 
 
-def _clip(g: Any, _y: Any, a: Any, min: Any = None, max: Any = None, a_min: Any = None, a_max: Any = None) -> Any:
+def _clip(
+    g: Any, _y: Any, a: Any, min: Any = None, max: Any = None, _out: Any = None, a_min: Any = None, a_max: Any = None
+) -> Any:
     lower, upper = _bounds(min, max, a_min, a_max)
     return np.where(np.logical_and(a >= lower, a <= upper), g, 0)
 
 
-def _clip_min(g: Any, _y: Any, a: Any, min: Any = None, max: Any = None, a_min: Any = None, a_max: Any = None) -> Any:
+def _clip_min(
+    g: Any, _y: Any, a: Any, min: Any = None, max: Any = None, _out: Any = None, a_min: Any = None, a_max: Any = None
+) -> Any:
     lower, upper = _bounds(min, max, a_min, a_max)
     return np.where(np.logical_and(a < lower, lower < upper), g, 0)
 
 
-def _clip_max(g: Any, _y: Any, a: Any, min: Any = None, max: Any = None, a_min: Any = None, a_max: Any = None) -> Any:
+def _clip_max(
+    g: Any, _y: Any, a: Any, min: Any = None, max: Any = None, _out: Any = None, a_min: Any = None, a_max: Any = None
+) -> Any:
     lower, upper = _bounds(min, max, a_min, a_max)
     return np.where(np.logical_or(a > upper, upper < lower), g, 0)
 
 
-defvjp(np.clip, _clip, _clip_min, _clip_max, _clip_min, _clip_max)
+defvjp(np.clip, _clip, _clip_min, _clip_max, None, _clip_min, _clip_max)
 primitive_of(np.clip, clip)
 defvjp(np.where, None, lambda g, _y, m, _a, _b: np.where(m, g, 0), lambda g, _y, m, _a, _b: np.where(m, 0, g))
 defvjp(astype, lambda g, _y, _x, _dtype: g)
