@@ -2,7 +2,7 @@
 
 import sys
 import traceback
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 import tinygrad_rnn as tg
 from tinygrad_rnn.drawing import block_layout
+from tinygrad_rnn.drawing.labels import box_size
 from tinygrad_rnn.drawing.layout import lay_out_graph
 from tinygrad_rnn.drawing.model import recorded
 from tinygrad_rnn.drawing.routes import stacked
@@ -120,8 +121,8 @@ def test_each_step_is_a_column_and_each_operation_has_its_row(layouter, directio
         assert np.allclose(shift, shift[0])
         assert t == 0 or (shift[0] > 0) == (direction == "LR")
     edges = [(column.box[time], column.box[time + 2]) for column in layout.columns]
-    assert all(b < c for (_, b), (c, _) in zip(edges, edges[1:], strict=False)) == (direction == "LR")
-    assert all(a > d for (a, _), (_, d) in zip(edges, edges[1:], strict=False)) == (direction == "TB")
+    assert all(b < c for (_, b), (c, _) in pairwise(edges)) == (direction == "LR")
+    assert all(a > d for (a, _), (_, d) in pairwise(edges)) == (direction == "TB")
 
 
 def test_before_stands_left_after_stands_right(layouter):
@@ -174,6 +175,8 @@ def test_one_long_name_makes_room_in_every_column(layouter):
     graph, layout = lay_out(h.sum())
     check(graph, layout)
     assert len({layout.sizes[i] for i, v in enumerate(graph.vertices) if v.operation == "tanh"}) == 1
+    for lines, size in zip(layout.lines, layout.sizes, strict=True):
+        assert np.greater_equal(size, box_size(lines)).all()
 
 
 def test_modules_within_a_step_are_framed():

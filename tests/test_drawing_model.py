@@ -17,7 +17,7 @@ from tinygrad_rnn.walk import ITEM
 
 
 def walked(output):
-    """All recorded calls and leaves by order, and all arguments (source, target, argument, result): read off the nodes."""
+    """Read off the nodes: calls and leaves by order, and the arguments (source, target, argument, result)."""
     calls, arguments, waiting, seen = {}, Counter(), [output.node], set()
     while waiting:
         node = waiting.pop()

@@ -386,7 +386,7 @@ def test_a_drawing_says_what_it_is():
 
 @some_graphviz
 def test_a_thousand_steps_and_a_deep_chain(capsys):
-    tg.draw(rnn(2)).source  # starts the renderer
+    svg_of(tg.draw(rnn(2)))  # starts the renderer
     sizes = {}
     for steps in (100, 1000):
         start = time.perf_counter()

@@ -65,6 +65,46 @@ def test_integers_become_the_default_dtype(call):
     assert y.dtype == np.float32
 
 
+OPTIONS = {
+    "binary_cross_entropy_with_logits": lambda x, of: F.binary_cross_entropy_with_logits(x, X > 0, of(2), "sum", of(3)),
+    "cross_entropy": lambda x, of: F.cross_entropy(x, [0, 2], label_smoothing=of(0.25)),
+    "cross_entropy, weighted": lambda x, of: F.cross_entropy(
+        x, [0, 2], weight=[of(1), of(2), of(3)], label_smoothing=of(0.25), reduction="none"
+    ),
+    "cross_entropy of probabilities": lambda x, of: F.cross_entropy(
+        x, np.full(x.shape, of(0.5)), label_smoothing=of(0.25)
+    ),
+    "dropout": lambda x, of: F.dropout(x, of(0.5)),
+    "dropout of everything": lambda x, of: F.dropout(x, of(1)),
+    "elu": lambda x, of: F.elu(x, of(1.5)),
+    "hardtanh": lambda x, of: F.hardtanh(x, of(-0.5), of(0.5)),
+    "layer_norm": lambda x, of: F.layer_norm(x, 3, eps=of(0.125)),
+    "leaky_relu": lambda x, of: F.leaky_relu(x, of(0.25)),
+    "nll_loss": lambda x, of: F.nll_loss(x, [0, 2], weight=[of(1), of(2), of(3)]),
+    "softplus": lambda x, of: F.softplus(x, of(2), of(1)),
+}
+
+
+@pytest.mark.parametrize("of", [np.float64, np.float32, np.longdouble, np.array], ids=lambda of: of.__name__)
+@pytest.mark.parametrize("call", OPTIONS.values(), ids=OPTIONS)
+def test_options_as_numpy_scalars_leave_float32_alone(call, of):
+    """NumPy promotes float32 by a float64 scalar, unlike by a Python number (NEP 50)."""
+    found = []
+    for option in (float, of):
+        tg.manual_seed(0)
+        x = tg.Tensor(X, requires_grad=True)
+        y = call(x, option)
+        (first,) = tg.grad((y * y).sum(), x, create_graph=True)
+        assert y.dtype == first.dtype == np.float32
+        found += [y.numpy(), first.numpy()]
+    np.testing.assert_array_equal(found[0], found[2])
+    np.testing.assert_array_equal(found[1], found[3])
+
+
+def test_a_normalized_shape_may_be_a_numpy_integer():
+    np.testing.assert_array_equal(F.layer_norm(X, np.int64(3)).numpy(), F.layer_norm(X, 3).numpy())
+
+
 @calls
 def test_nothing_given_is_written_into(call):
     x = X.copy()
@@ -169,7 +209,7 @@ MISTAKES = [
     ),
     (lambda: F.nll_loss(X, np.zeros((2, 3))), TypeError, "expected class indices as integers, got float64"),
     (lambda: F.cross_entropy(X, [True, False]), TypeError, "expected class indices as integers, got bool"),
-    (lambda: F.cross_entropy(X, [0, 1], reduction="avg"), ValueError, "'none', 'mean' or 'sum', got 'avg'"),
+    (lambda: F.cross_entropy(X, [0, 1], reduction="avg"), ValueError, "'mean', 'sum' or 'none', got 'avg'"),
     (lambda: F.cross_entropy(X, [0, 1], label_smoothing=1.5), ValueError, "0 <= label_smoothing <= 1, got 1.5"),
     (lambda: F.cross_entropy(X, [0, 1], weight=[1.0]), ValueError, "expected weight of shape (3,), got (1,)"),
     (lambda: F.cross_entropy(X, [0, 1], weight=WEIGHT), TypeError, "pass weight.detach()"),
@@ -198,7 +238,11 @@ MISTAKES = [
     (lambda: F.layer_norm(X, ()), ValueError, "expected normalized_shape to name at least one axis"),
     (lambda: F.layer_norm(X, 3, np.ones(1)), ValueError, "expected weight of shape (3,), got (1,)"),
     (lambda: F.layer_norm(X, 3, None, np.ones((1, 3))), ValueError, "expected bias of shape (3,), got (1, 3)"),
-    (lambda: F.hardtanh(X, 1, -1), ValueError, "expected min_val <= max_val, got 1 > -1"),
+    (lambda: F.hardtanh(X, 1, -1), ValueError, "expected min_val <= max_val, got 1.0 > -1.0"),
+    (lambda: F.elu(X, "1"), TypeError, "elu: expected alpha to be a number (a constant, without a gradient), got '1'"),
+    (lambda: F.leaky_relu(X, WEIGHT), TypeError, "leaky_relu: expected negative_slope to be a number"),
+    (lambda: F.layer_norm(X, 3, eps=None), TypeError, "layer_norm: expected eps to be a number"),
+    (lambda: F.dropout(X, np.full(3, 0.5)), TypeError, "dropout: expected p to be a number"),
     (lambda: F.softplus(X, beta=0), ValueError, "expected beta > 0, got 0"),
     (lambda: F.softmax(X, axis=2), (ValueError, IndexError), "softmax: axis 2 is out of bounds"),
     (lambda: F.logsumexp(tg.Tensor(X, requires_grad=True), axis=5), (ValueError, IndexError), "logsumexp: axis 5"),

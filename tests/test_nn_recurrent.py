@@ -204,9 +204,49 @@ class TestLayers:
         assert not quiet.requires_grad
         np.testing.assert_array_equal(quiet.numpy(), layer(x)[0].numpy())
 
+    @pytest.mark.parametrize(("kind", "more"), [("RNN", ["relu"]), ("LSTM", []), ("GRU", [])])
+    def test_positional_arguments_are_torchs(self, kind, more):
+        """input_size, hidden_size, num_layers, (nonlinearity,) bias, batch_first, dropout, bidirectional."""
+        ours, theirs = both(kind, 3, 4, 1, *more, False, True, 0.0, False)
+        x, its_x = leaf((2, 5, 3))
+        equal(ours(x)[0], theirs(its_x)[0])
+        assert [*ours.state_dict()] == ["weight_ih_l0", "weight_hh_l0"]
+
+    @pytest.mark.parametrize("kind", ["RNN", "LSTM", "GRU"])
+    @pytest.mark.parametrize(
+        "options",
+        [{"num_layers": 2}, {"num_layers": 0}, {"num_layers": np.int64(2)}, {"dropout": 0.5}, {"bidirectional": True}],
+    )
+    def test_more_than_a_single_layer_in_one_direction_is_refused(self, kind, options):
+        (name, value), *_ = options.items()
+        with pytest.raises(ValueError, match=f"{kind}: .*only a single layer in one direction.* got .*{name}={value}"):
+            getattr(tg.nn, kind)(3, 4, **options)
+
+    def test_a_second_layer_is_not_mistaken_for_a_bias(self):
+        with pytest.raises(ValueError, match="num_layers=2"):
+            tg.nn.LSTM(3, 4, 2)
+
+    @pytest.mark.parametrize("kind", ["RNN", "LSTM", "GRU"])
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            ({"num_layers": True}, "expected num_layers to be an integer, got True"),
+            ({"num_layers": 1.0}, "expected num_layers to be an integer, got 1.0"),
+            ({"num_layers": "relu"}, "expected num_layers to be an integer, got 'relu'"),
+            ({"bias": 2}, "expected bias to be True or False, got 2"),
+            ({"batch_first": None}, "expected batch_first to be True or False, got None"),
+            ({"bidirectional": 0}, "expected bidirectional to be True or False, got 0"),
+            ({"dropout": False}, "expected dropout to be a number, got False"),
+            ({"dropout": "0"}, "expected dropout to be a number, got '0'"),
+        ],
+    )
+    def test_options_of_another_type_are_refused(self, kind, options, message):
+        with pytest.raises(TypeError, match=f"{kind}: {message}"):
+            getattr(tg.nn, kind)(3, 4, **options)
+
     def test_options_in_repr(self):
         assert repr(tg.nn.LSTM(3, 4)) == "LSTM(3, 4)"
-        assert repr(tg.nn.RNN(3, 4, "relu", bias=False, batch_first=True)) == (
+        assert repr(tg.nn.RNN(3, 4, nonlinearity="relu", bias=False, batch_first=True)) == (
             "RNN(3, 4, bias=False, batch_first=True, nonlinearity='relu')"
         )
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..tensor import Tensor
 from . import kernels
-from .arguments import floats, here
+from .arguments import floats, here, number
 
 
 def sigmoid(input: Any) -> Tensor:
@@ -42,7 +42,8 @@ def leaky_relu(input: Any, negative_slope: float = 0.01) -> Tensor:
     >>> tg.functional.leaky_relu([-1.0, 0.0, 2.0], negative_slope=0.1)
     Tensor([-0.1,  0. ,  2. ])
     """
-    return kernels.leaky_relu(floats(input, "leaky_relu"), negative_slope)  # type: ignore[no-any-return]
+    slope = number(negative_slope, "leaky_relu", "negative_slope")
+    return kernels.leaky_relu(floats(input, "leaky_relu"), slope)  # type: ignore[no-any-return]
 
 
 def elu(input: Any, alpha: float = 1.0) -> Tensor:
@@ -54,7 +55,7 @@ def elu(input: Any, alpha: float = 1.0) -> Tensor:
     >>> tg.functional.elu([-1.0, 0.0, 2.0]).numpy().round(4)
     array([-0.6321,  0.    ,  2.    ], dtype=float32)
     """
-    return kernels.elu(floats(input, "elu"), alpha)  # type: ignore[no-any-return]
+    return kernels.elu(floats(input, "elu"), number(alpha, "elu", "alpha"))  # type: ignore[no-any-return]
 
 
 def silu(input: Any) -> Tensor:
@@ -80,6 +81,7 @@ def softplus(input: Any, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
     >>> print(*(f"{y:.3g}" for y in tg.functional.softplus([-40.0, 0.0, 1e4])))
     4.25e-18 0.693 1e+04
     """
+    beta, threshold = number(beta, "softplus", "beta"), number(threshold, "softplus", "threshold")
     if not beta > 0:
         raise ValueError(f"{here('softplus')}: expected beta > 0, got {beta}")
     return kernels.softplus(floats(input, "softplus"), beta, threshold)  # type: ignore[no-any-return]
@@ -97,6 +99,7 @@ def hardtanh(input: Any, min_val: float = -1.0, max_val: float = 1.0) -> Tensor:
     >>> tg.functional.hardtanh([-3.0, 0.5, 3.0])
     Tensor([-1. ,  0.5,  1. ])
     """
+    min_val, max_val = number(min_val, "hardtanh", "min_val"), number(max_val, "hardtanh", "max_val")
     if min_val > max_val:
         raise ValueError(f"{here('hardtanh')}: expected min_val <= max_val, got {min_val} > {max_val}")
     return kernels.hardtanh(floats(input, "hardtanh"), min_val, max_val)  # type: ignore[no-any-return]

@@ -1,5 +1,6 @@
 """What the functions of ``tg.functional`` accept: floats, integers and constants, or else a clear complaint."""
 
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -7,7 +8,7 @@ import numpy as np
 from ..context import current, get_default_dtype, site
 from ..tensor import Tensor
 
-REDUCTIONS = ("none", "mean", "sum")
+REDUCTIONS = ("mean", "sum", "none")
 
 
 def here(name: str) -> str:
@@ -30,6 +31,14 @@ def like(value: Any, input: Tensor, name: str) -> Tensor:
     """``value`` as a tensor of ``input``'s dtype."""
     t = floats(value, name)
     return t if t.dtype == input.dtype else t.astype(input.dtype)
+
+
+def number(value: Any, name: str, what: str) -> float:
+    """An option as a Python number: as a NumPy scalar or array it would promote float32 to float64."""
+    if isinstance(value, Real) or (isinstance(value, np.ndarray) and value.ndim == 0 and value.dtype.kind in "iuf"):
+        return float(value)
+    got = f"a tensor of shape {value.shape}" if isinstance(value, Tensor) else repr(value)
+    raise TypeError(f"{here(name)}: expected {what} to be a number (a constant, without a gradient), got {got}")
 
 
 def whole_numbers(value: Any, name: str, what: str) -> Any:
@@ -76,7 +85,7 @@ def class_axis(input: Tensor, axis: int | None, name: str) -> int:
 
 def check_reduction(reduction: str, name: str) -> None:
     if reduction not in REDUCTIONS:
-        raise ValueError(f"{here(name)}: expected reduction 'none', 'mean' or 'sum', got {reduction!r}")
+        raise ValueError(f"{here(name)}: expected reduction 'mean', 'sum' or 'none', got {reduction!r}")
 
 
 def same_shape(input: Tensor, target: Tensor, name: str) -> None:

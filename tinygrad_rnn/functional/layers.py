@@ -8,7 +8,7 @@ import numpy as np
 from ..context import generator
 from ..tensor import Tensor
 from . import kernels
-from .arguments import check_range, floats, here, like, whole_numbers
+from .arguments import check_range, floats, here, like, number, whole_numbers
 
 
 def one_hot(input: Any, num_classes: int = -1) -> Tensor:
@@ -94,6 +94,7 @@ def dropout(input: Any, p: float = 0.5, training: bool = True) -> Tensor:
     >>> tg.functional.dropout([1.0, 1.0, 1.0, 1.0])
     Tensor([2., 2., 2., 0.])
     """
+    p = number(p, "dropout", "p")
     if not 0 <= p <= 1:
         raise ValueError(f"{here('dropout')}: expected a probability 0 <= p <= 1, got {p}")
     x = floats(input, "dropout")
@@ -124,13 +125,13 @@ def layer_norm(
     array([[-1.2247,  0.    ,  1.2247]], dtype=float32)
     """
     x = floats(input, "layer_norm")
-    shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+    shape = (normalized_shape,) if isinstance(normalized_shape, (int, np.integer)) else tuple(normalized_shape)
     if not shape:
         raise ValueError(f"{here('layer_norm')}: expected normalized_shape to name at least one axis, got ()")
     if x.shape[-len(shape) :] != shape:
         expected = ", ".join(["...", *map(str, shape)])
         raise ValueError(f"{here('layer_norm')}: expected an input of shape ({expected}), got {x.shape}")
-    y: Any = kernels.layer_norm(x, tuple(range(x.ndim - len(shape), x.ndim)), eps)
+    y: Any = kernels.layer_norm(x, tuple(range(x.ndim - len(shape), x.ndim)), number(eps, "layer_norm", "eps"))
     for what, value in (("weight", weight), ("bias", bias)):
         if value is not None:
             t = like(value, x, "layer_norm")

@@ -14,6 +14,7 @@ from .arguments import (
     floats,
     here,
     like,
+    number,
     same_shape,
     whole_numbers,
 )
@@ -84,6 +85,7 @@ def cross_entropy(
     """
     name = "cross_entropy"
     check_reduction(reduction, name)
+    label_smoothing = number(label_smoothing, name, "label_smoothing")
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"{here(name)}: expected 0 <= label_smoothing <= 1, got {label_smoothing}")
     x = floats(input, name)

@@ -85,7 +85,8 @@ def identity_(tensor: T, gain: float = 1.0) -> T:
     """
     if tensor.ndim != 2:
         raise ValueError(f"identity_: expected a matrix, got shape {tensor.shape}")
-    return _write(tensor, gain * np.eye(*tensor.shape))
+    rows, columns = tensor.shape
+    return _write(tensor, gain * np.eye(rows, columns))
 
 
 def orthogonal_(tensor: T, gain: float = 1.0) -> T:

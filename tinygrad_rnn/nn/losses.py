@@ -5,17 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from ..functional import binary_cross_entropy_with_logits, cross_entropy, l1_loss, mse_loss, nll_loss
+from ..functional.arguments import check_reduction
 from .module import Module
-
-REDUCTIONS = ("mean", "sum", "none")
 
 
 class Loss(Module):
     """Base: ``loss(input, target)``, reduced over all entries by "mean" or "sum", or not at all by "none"."""
 
     def __init__(self, reduction: str = "mean") -> None:
-        if reduction not in REDUCTIONS:
-            raise ValueError(f"{type(self).__name__}: expected reduction 'mean', 'sum' or 'none', got {reduction!r}")
+        check_reduction(reduction, type(self).__name__)
         self.reduction = reduction
 
     def extra_repr(self) -> str:

@@ -5,6 +5,7 @@ The input's share of the gates is one product for all steps; only the product wi
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,19 @@ from .layers import as_input
 class Layer(Recurrent):
     """One recurrent layer: PyTorch's parameter names (``weight_ih_l0``), shapes and order of gates."""
 
-    def __init__(self, input_size: int, hidden_size: int, bias: bool = True, batch_first: bool = False) -> None:
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+    ) -> None:
+        owner = type(self).__name__
+        _check_flags(owner, bias=bias, batch_first=batch_first, bidirectional=bidirectional)
+        _check_single(owner, num_layers, dropout, bidirectional)
         super().__init__(input_size, hidden_size, bias)
         self.batch_first = batch_first
         self.add_weights("_l0", input_size)
@@ -69,6 +82,28 @@ class Layer(Recurrent):
         return super().extra_repr() + (", batch_first=True" if self.batch_first else "")
 
 
+def _check_flags(owner: str, **flags: Any) -> None:
+    """Raise TypeError unless every flag is a boolean: a number here is most likely one place out of order."""
+    for name, flag in flags.items():
+        if not isinstance(flag, (bool, np.bool_)):
+            raise TypeError(f"{owner}: expected {name} to be True or False, got {flag!r}")
+
+
+def _check_single(owner: str, num_layers: Any, dropout: Any, bidirectional: Any) -> None:
+    """Raise unless a single layer in one direction is asked for."""
+    if isinstance(num_layers, bool) or not isinstance(num_layers, (int, np.integer)):
+        raise TypeError(f"{owner}: expected num_layers to be an integer, got {num_layers!r}")
+    if isinstance(dropout, bool) or not isinstance(dropout, Real):
+        raise TypeError(f"{owner}: expected dropout to be a number, got {dropout!r}")
+    if num_layers != 1 or dropout != 0 or bidirectional:
+        raise ValueError(
+            f"{owner}: expected num_layers=1, dropout=0.0 and bidirectional=False, since only a single layer in one "
+            f"direction is built today, got num_layers={num_layers}, dropout={dropout} and "
+            f"bidirectional={bidirectional}; to stack layers, give the output of one to the next, with nn.Dropout "
+            f"between them"
+        )
+
+
 def _without_padding(x: Any, lengths: Any, where: str) -> Any:
     """``x`` (T, B, I) with zeros past each length: NaN there would reach the weights' gradient through 0 * NaN."""
     ends = lengths.numpy() if isinstance(lengths, Tensor) else np.asarray(lengths)
@@ -86,9 +121,11 @@ class RNN(Elman, Layer):
     Args:
         input_size: I.
         hidden_size: H.
+        num_layers: Only 1 so far. To stack layers, give the output of one to the next.
         nonlinearity: "tanh" or "relu".
         bias: Have b_ih and b_hh.
         batch_first: x and output are (B, T, ...) instead of (T, B, ...); states never are.
+        dropout, bidirectional: Only 0.0 and False so far.
 
     Shapes: ``output, h_n = layer(x, state=None, lengths=None)`` with x (T, B, I), state (1, B, H) or None for zeros,
     lengths (B,); output (T, B, H) holds every h_t, h_n (1, B, H) the last. Without a batch: x (T, I), state (1, H),
@@ -96,8 +133,9 @@ class RNN(Elman, Layer):
     has no influence, not even NaN.
 
     Raises:
-        ValueError: a size or the nonlinearity is not one; in the call, a shape does not fit, T is 0, or lengths are
-            not whole numbers in 0..T.
+        ValueError: a size or the nonlinearity is not one; more than a single layer in one direction, or dropout; in the
+            call, a shape does not fit, T is 0, or lengths are not whole numbers in 0..T.
+        TypeError: an option is of another type.
 
     >>> import numpy as np, tinygrad_rnn as tg
     >>> output, h_n = tg.nn.RNN(3, 4)(np.ones((5, 2, 3), np.float32))
@@ -109,11 +147,14 @@ class RNN(Elman, Layer):
         self,
         input_size: int,
         hidden_size: int,
+        num_layers: int = 1,
         nonlinearity: str = "tanh",
         bias: bool = True,
         batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
     ) -> None:
-        super().__init__(input_size, hidden_size, bias, batch_first)
+        super().__init__(input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional)
         self.choose(nonlinearity)
 
 
@@ -127,8 +168,10 @@ class LSTM(LongShortTermMemory, Layer):
     Args:
         input_size: I.
         hidden_size: H.
+        num_layers: Only 1 so far. To stack layers, give the output of one to the next.
         bias: Have b_ih and b_hh.
         batch_first: x and output are (B, T, ...) instead of (T, B, ...); states never are.
+        dropout, bidirectional: Only 0.0 and False so far.
 
     Shapes: ``output, (h_n, c_n) = layer(x, state=None, lengths=None)`` with x (T, B, I), state a pair (h_0, c_0) of
     (1, B, H) or None for zeros, lengths (B,); output (T, B, H) holds every h_t, h_n and c_n (1, B, H) the last. Without
@@ -136,9 +179,9 @@ class LSTM(LongShortTermMemory, Layer):
     valid one, and padding has no influence, not even NaN.
 
     Raises:
-        ValueError: a size is not one; in the call, a shape does not fit, T is 0, or lengths are not whole numbers in
-            0..T.
-        TypeError: the state is not a pair.
+        ValueError: a size is not one; more than a single layer in one direction, or dropout; in the call, a shape does
+            not fit, T is 0, or lengths are not whole numbers in 0..T.
+        TypeError: an option is of another type; in the call, the state is not a pair.
 
     >>> import numpy as np, tinygrad_rnn as tg
     >>> lstm = tg.nn.LSTM(3, 4)
@@ -160,14 +203,17 @@ class GRU(GatedRecurrentUnit, Layer):
     Args:
         input_size: I.
         hidden_size: H.
+        num_layers: Only 1 so far. To stack layers, give the output of one to the next.
         bias: Have b_ih and b_hh.
         batch_first: x and output are (B, T, ...) instead of (T, B, ...); states never are.
+        dropout, bidirectional: Only 0.0 and False so far.
 
     Shapes: ``output, h_n = layer(x, state=None, lengths=None)``, as for ``RNN``.
 
     Raises:
-        ValueError: a size is not one; in the call, a shape does not fit, T is 0, or lengths are not whole numbers in
-            0..T.
+        ValueError: a size is not one; more than a single layer in one direction, or dropout; in the call, a shape does
+            not fit, T is 0, or lengths are not whole numbers in 0..T.
+        TypeError: an option is of another type.
 
     >>> import numpy as np, tinygrad_rnn as tg
     >>> output, h_n = tg.nn.GRU(3, 4, batch_first=True)(np.ones((2, 5, 3), np.float32))
