@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 import tinygrad_rnn as tg
 
-OPERATIONS = ("tanh", "add", "multiply", "matmul", "plus constant", "swap halves", "stack", "constant")
+OPERATIONS = ("tanh", "add", "multiply", "matmul", "plus constant", "swap halves", "stack", "constant", "leaf")
 PATHS = ("", "cell", "net/layer 0", "net/layer 1", "net/layer 1/gate")
 NAMES = (None, None, "h", 'a "name" <b>&amp;</b> \\N\n')
 
@@ -40,7 +40,7 @@ def apply(kind, a, b):
         return np.concatenate([lower, upper])
     if kind == "stack":
         return np.stack([a, b, a])[0]
-    return tg.Tensor(np.ones((2, 2)))
+    return leaf("x") if kind == "leaf" else tg.Tensor(np.ones((2, 2)))
 
 
 def leaf(name):

@@ -190,6 +190,14 @@ def test_single_leaf_is_a_graph_of_one():
     assert arrange(graph).blocks[0].leaves == [0]
 
 
+def test_step_that_a_leaf_was_made_in_does_not_count():
+    with tg.scope(step=3):
+        x = leaf("x")
+    arrangement = arrange(recorded(np.tanh(x)))
+    assert [block.step for block in arrangement.blocks] == [None, None]
+    assert arrangement.blocks[-1].leaves == [0]
+
+
 def test_bad_input():
     with pytest.raises(TypeError, match="expected one Tensor, got ndarray"):
         recorded(np.ones(2))

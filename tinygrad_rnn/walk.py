@@ -157,7 +157,9 @@ def walk(
             if primitive is ITEM:
                 (parent,) = node.parents
                 assert parent is not None
-                parts, i = grads.setdefault(parent.order, [None] * len(parent.shape)), args[0]
+                parts, i = grads.get(parent.order), args[0]
+                if parts is None:
+                    parts = grads[parent.order] = [None] * len(parent.shape)
                 parts[i] = g if parts[i] is None else parts[i] + g
                 continue
             if g.__class__ is list:

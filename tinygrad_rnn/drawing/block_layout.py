@@ -308,19 +308,15 @@ def _plain_curves(request: Request, layout: BlockLayout, lanes: Mapping[int, flo
         tip = x + w * 0.7 * (arrived[edge.target] / (arriving[edge.target] + 1) - 0.5), y - h / 2
         entry = tip[0], tip[1] - ARROW
         if edge.source in layout.taps:
-            start, turn = layout.taps[edge.source], []
+            corners = [layout.taps[edge.source]]
         else:
             (x, y), (_, h) = layout.centres[edge.source], request.sizes[edge.source]
-            start, turn = (
-                (x, y + h / 2),
-                [(x, around[edge.source].above), (lanes.get(edge.source, x), around[edge.source].above)],
-            )
-        if edge.source in request.sizes and depths[edge.target] == depths[edge.source] + 1:
-            layout.curves[slot] = Curve(upward(start, entry), tip)
+            corners = [(x, y + h / 2), (x, around[edge.source].above)]
+        if depths[edge.target] == depths.get(edge.source, -2) + 1:
+            layout.curves[slot] = Curve(upward(corners[0], entry), tip)
         else:
-            below = around[edge.target].below
-            layout.curves[slot] = Curve(
-                rounded([start, *turn, (lanes[edge.source], below), (entry[0], below), entry], 5.0), tip
-            )
+            lane, below = lanes[edge.source], around[edge.target].below
+            corners += [(lane, corners[-1][1]), (lane, below), (entry[0], below), entry]
+            layout.curves[slot] = Curve(rounded(corners, 5.0), tip)
         if words := edge_words(edge):
             layout.notes[slot] = tip[0] + width(words, NOTE_SIZE) / 2 + 5, tip[1] - NOTE_SIZE / 2

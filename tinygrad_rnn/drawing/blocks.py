@@ -49,10 +49,6 @@ class Arrangement:
     shared: list[int]
     incoming: list[list[Edge]]
 
-    def inner(self, edge: Edge) -> bool:
-        """Does the edge stay within one block?"""
-        return self.block_of[edge.source] is not None and self.block_of[edge.source] == self.block_of[edge.target]
-
 
 def arrange(graph: Graph) -> Arrangement:
     """Sort a graph into blocks, in linear time."""
@@ -61,14 +57,15 @@ def arrange(graph: Graph) -> Arrangement:
         incoming[edge.target].append(edge)
     steps = sorted({v.step for v in graph.vertices if v.operation is not None and v.step is not None})
     blocks = [Block(), *(Block(step) for step in steps), Block()]
-    block_of: list[int | None] = list(_columns(graph, {step: i for i, step in enumerate(steps, start=1)}))
+    columns = _columns(graph, {step: i for i, step in enumerate(steps, start=1)})
+    block_of: list[int | None] = list(columns)
     for i, vertex in enumerate(graph.vertices):
         if vertex.operation is not None:
-            blocks[block_of[i] or 0].operations.append(i)
+            blocks[columns[i]].operations.append(i)
     used_in: dict[int, set[int]] = {}  # for each leaf, in order of first use
     for edge in graph.edges:
         if graph.vertices[edge.source].operation is None:
-            used_in.setdefault(edge.source, set()).add(block_of[edge.target] or 0)
+            used_in.setdefault(edge.source, set()).add(columns[edge.target])
     if graph.vertices[graph.output[0]].operation is None:
         used_in[graph.output[0]] = {0}  # the drawn tensor is itself a leaf
     shared = [leaf for leaf, where in used_in.items() if len(where) > 1]
@@ -90,17 +87,17 @@ def _columns(graph: Graph, column_of: dict[int, int]) -> list[int]:
     a decoder) stands with the latest step that it was computed from.
     """
     after = len(column_of) + 1
-    latest = [0] * len(graph.vertices)  # the last step among what a vertex was computed from
-    leads_into_time = [False] * len(graph.vertices)
+    own = [None if v.operation is None else v.step for v in graph.vertices]  # of a leaf only its use counts
+    latest = [0] * len(own)  # the last step among what a vertex was computed from
+    leads_into_time = [False] * len(own)
     for edge in graph.edges:  # by target, in order of creation: sources are done
-        step = graph.vertices[edge.source].step if graph.vertices[edge.source].operation is not None else None
-        before = latest[edge.source] if step is None else max(latest[edge.source], column_of[step])
-        latest[edge.target] = max(latest[edge.target], before)
+        step = own[edge.source]
+        latest[edge.target] = max(latest[edge.target], latest[edge.source], 0 if step is None else column_of[step])
     for edge in reversed(graph.edges):
-        leads_into_time[edge.source] |= leads_into_time[edge.target] or graph.vertices[edge.target].step is not None
+        leads_into_time[edge.source] |= leads_into_time[edge.target] or own[edge.target] is not None
     return [
-        column_of[v.step] if v.step is not None else latest[i] if leads_into_time[i] else after
-        for i, v in enumerate(graph.vertices)
+        column_of[step] if step is not None else latest[i] if leads_into_time[i] else after
+        for i, step in enumerate(own)
     ]
 
 

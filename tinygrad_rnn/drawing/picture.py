@@ -77,7 +77,7 @@ class Drawing:
             return {"text/plain": f"{self!r}: {error}"}
 
     def __repr__(self) -> str:
-        steps = len({vertex.step for vertex in self.graph.vertices} - {None})
+        steps = len({vertex.step for vertex in self.graph.vertices if vertex.operation is not None} - {None})
         return f"<Drawing nodes={len(self.graph.vertices)} edges={len(self.graph.edges)} steps={steps}>"
 
 
