@@ -33,10 +33,14 @@ check: $(VENV)/dev  ## ruff, mypy, and the import rules between floors
 	$(BIN)/mypy
 	$(BIN)/python -m pytest tests/test_floors.py
 
-peers: $(VENV)/dev  ## install PyTorch, which the comparison tests and benchmarks measure against
+peers: $(VENV)/dev  ## install PyTorch, which the comparison tests measure against
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check "$(TORCH)"
 
-bench: peers  ## time a training step, start-up and a deep graph against PyTorch
+$(VENV)/bench: pyproject.toml | peers
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[peers]"
+	@touch $@
+
+bench: $(VENV)/bench  ## time a training step, start-up and a deep graph against PyTorch, JAX, HIPS autograd and MyGrad
 	$(BIN)/python -m benchmarks
 
 format: $(VENV)/dev  ## let ruff rewrite what it can

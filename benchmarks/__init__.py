@@ -2,11 +2,13 @@
 
 Four parts, each a module with ``run`` (measure, return plain data) and ``report`` (say it in tables):
 
-- ``loop``: a training step of a plain RNN, LSTM and GRU, written once in tensor operations (``cells.py``).
+- ``loop``: a training step of a plain RNN, LSTM and GRU, written once in tensor operations (``cells.py``); a Python
+  loop, except in JAX, where it is a compiled ``scan``.
 - ``steps``: does the time of one step stay the same in a long sequence?
-- ``imports``: ``import tinygrad_rnn`` beside ``import numpy``.
-- ``chain``: 1,000,000 additions in a row, built, walked and freed.
+- ``imports``: ``import tinygrad_rnn`` beside ``import numpy``, and the other libraries'.
+- ``chain``: 1,000,000 additions in a row, built, walked and freed (100,000 in the slower libraries).
 
 Each library runs in a process of its own (``workers.py``, ``worker.py``) behind an adapter (``adapters/``): to add a
-library, add one file there.
+library, add one file there. The first library is compared with all others, and in full with the last (PyTorch, unless
+told otherwise): its turns are as long, forward and backward are told apart, and all gradients must agree with its own.
 """

@@ -15,9 +15,10 @@ from .workers import FULL, QUICK, Worker
 PARTS = ("loop", "steps", "import", "chain")
 EXAMPLES = """
 examples:
-  python -m benchmarks                                   everything (some five minutes)
+  python -m benchmarks                                   everything (up to eight minutes, more where others disturb)
   python -m benchmarks --quick                           does it run? small sizes, few repeats; the numbers mean little
   python -m benchmarks loop --cells lstm                 one cell of the loop, all sizes
+  python -m benchmarks --libraries tinygrad_rnn torch    beside PyTorch alone
   python -m benchmarks loop --sizes 30,16,64,64          a size (T, B, in, hidden) of your own
   python -m benchmarks chain import --json results.json  two parts, and the results in a file
 """
@@ -34,7 +35,7 @@ def parser() -> argparse.ArgumentParser:
     answer.add_argument("parts", nargs="*", metavar="PART", help=f"what to measure: {', '.join(PARTS)} (default: all)")
     answer.add_argument("--quick", action="store_true", help="small sizes and few repeats")
     some: dict[str, Any] = {"nargs": "+", "choices": known, "default": known}
-    words = f"of {', '.join(known)}; the first is compared with the others (default: all that are installed)"
+    words = f"of {', '.join(known)}; the first is compared with all, closest with the last (default: all installed)"
     answer.add_argument("--libraries", metavar="NAME", **some, help=words)
     some = {"nargs": "+", "choices": loop.NAMES, "default": list(loop.NAMES)}
     words = f"of {', '.join(loop.NAMES)}, for loop and steps (default: all)"
@@ -84,7 +85,7 @@ def measure(options: argparse.Namespace, parts: Sequence[str], libraries: Sequen
         workers = [stack.enter_context(Worker(name, options.threads)) for name in libraries]
         versions = {name: version for worker in workers for name, version in worker.ask("versions").items()}
         results["machine"] = machine.describe(options.threads, versions)
-        chained = [worker.library for worker in workers if worker.ask("has_chain")]
+        longest = {worker.library: worker.ask("longest_chain") for worker in workers}
         print(machine.words(results["machine"]), flush=True)
         if "loop" in parts:
             sizes = options.sizes or (loop.QUICK_SIZES if options.quick else loop.SIZES)
@@ -95,11 +96,11 @@ def measure(options: argparse.Namespace, parts: Sequence[str], libraries: Sequen
             result = steps.run(workers, options.cells, lengths, effort)
             show("Time a step, in short and long sequences", "steps", result, steps.report(result))
     if "import" in parts:
-        result = imports.run(effort)
+        result = imports.run(libraries, effort)
         show("Import", "import", result, imports.report(result))
     if "chain" in parts:
         length = chain.QUICK_LENGTH if options.quick else chain.LENGTH
-        result = chain.run(chained, options.threads, length, effort)
+        result = chain.run(longest, options.threads, length, effort)
         show("A chain of additions", "chain", result, chain.report(result))
     return results
 

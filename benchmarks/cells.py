@@ -12,10 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .adapters import Adapter, Loss
-
-State = tuple[Any, ...]
-CellStep = Callable[[State, Any], State]
+from .adapters import Adapter, CellStep, Loss, State
 
 
 class Size(NamedTuple):
@@ -56,7 +53,7 @@ def gru(lib: Adapter, w_x: Any, w_h: Any, b: Any, b_h: Any) -> CellStep:
         r = lib.sigmoid(r_x + r_h)
         z = lib.sigmoid(z_x + z_h)
         n = lib.tanh(n_x + r * n_h)
-        return ((1 - z) * n + z * h,)
+        return ((lib.one - z) * n + z * h,)
 
     return step
 
@@ -78,12 +75,7 @@ def loss_of(name: str) -> Loss:
     def loss(lib: Adapter, variables: Mapping[str, Any], constants: Mapping[str, Any]) -> Any:
         x = variables["x"]
         step = cell.step(lib, **{key: value for key, value in variables.items() if key != "x"})
-        state: State = (constants["initial"],) * cell.states
-        hidden = []
-        for t in range(len(x)):
-            state = step(state, x[t])
-            hidden.append(state[0])
-        error = lib.stack(hidden) - constants["target"]
+        error = lib.scan(step, (constants["initial"],) * cell.states, x) - constants["target"]
         return (error * error).mean()
 
     return loss

@@ -10,7 +10,7 @@ import numpy as np
 from .cells import CELLS, Size, random_data
 from .progress import Progress
 from .report import disturbance, geometric_mean, ms, ratio, table, verdict
-from .workers import Effort, Turn, Worker, alternate
+from .workers import Effort, Worker, alternate, turns_of
 
 SIZES = (
     Size(20, 1, 16, 16),
@@ -56,10 +56,11 @@ def run(workers: Sequence[Worker], cells: Sequence[str], sizes: Sequence[Size], 
             for size in sizes:
                 progress.at(f"{cell} {size}")
                 deviation = prepare(workers, "loop", cell, size)
-                times, others = alternate([Turn(worker, "loop") for worker in workers], effort, progress.tick)
+                times, others = alternate(turns_of(workers, ["loop"]), effort, progress.tick)
                 row: dict[str, Any] = {"cell": cell, "size": size, "others": others}
                 row["deviation"] = deviation if len(workers) > 1 else None
                 row["times"] = {w.library: t._asdict() for w, t in zip(workers, times, strict=True)}
+                row["compile"] = {w.library: w.ask("compile_seconds") for w in workers}
                 row["page_faults"] = {w.library: w.ask("page_faults", "loop") for w in workers}
                 rows.append(row)
                 for worker in workers:
@@ -78,24 +79,31 @@ def run(workers: Sequence[Worker], cells: Sequence[str], sizes: Sequence[Size], 
 def report(result: dict[str, Any]) -> str:
     ours, *others = result["libraries"]
     header = ["cell (T, B, in, hidden)", f"{ours} ms", *(f"{name} ms" for name in others)]
-    for name in others:
-        header += [f"ratio to {name}", "forward", "backward"]
+    header += [f"ratio to {name}" for name in others]
+    detailed = others[-1:]  # of the last one also the halves; of all, the table would be too wide to read
+    header += [half for _ in detailed for half in ("forward", "backward")]
     rows = []
     for row in result["rows"]:
         times = row["times"]
         line = [f"{row['cell']} {row['size']}", *(ms(times[name]["total"]) for name in result["libraries"])]
-        for name in others:
-            line += [ratio(times[ours][part], times[name][part]) for part in ("total", "forward", "backward")]
+        line += [ratio(times[ours]["total"], times[name]["total"]) for name in others]
+        line += [ratio(times[ours][half], times[name][half]) for name in detailed for half in ("forward", "backward")]
         rows.append(line)
     lines = [table(header, rows)]
     for name, summary in result["ratios"].items():
-        deviation = max(row["deviation"] for row in result["rows"])
         lines += [
             "",
             verdict(f"geometric mean of {len(rows)} ratios to {name}", summary["geometric_mean"], 0.8, ours, name),
             verdict(f"worst cell, {summary['worst_cell']}", summary["worst"], 1.0, ours, name),
-            f"largest relative difference between the libraries' gradients: {deviation:.1e} (allowed: {TOLERANCE:g})",
         ]
+        compiled = [row["compile"][name] for row in result["rows"] if row["compile"][name] is not None]
+        if compiled:
+            words = f"{min(compiled):.2g} to {max(compiled):.2g} s a row, before it was timed"
+            lines.append(f"{name} compiled the whole step: {words}")
+    if others:
+        deviation = max(row["deviation"] for row in result["rows"])
+        words = f"{deviation:.1e} (allowed: {TOLERANCE:g})"
+        lines += ["", f"largest relative difference from {others[-1]}'s gradients: {words}"]
     return "\n".join(lines) + disturbance(max(row["others"] for row in result["rows"]))
 
 

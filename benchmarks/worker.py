@@ -14,6 +14,7 @@ import resource
 import sys
 import time
 import traceback
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -71,36 +72,44 @@ class Bench:
             self.steps[key](lambda: None)
         return (resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before) / repeats
 
-    def has_chain(self) -> bool:
-        return self.lib.has_leaves
+    def compile_seconds(self) -> float | None:
+        """How long the step prepared last took to compile, if it was."""
+        return self.lib.compile_seconds
+
+    def longest_chain(self) -> float:
+        return self.lib.longest_chain
 
     def chain(self, length: int, width: int) -> dict[str, Any]:
         """y = y + x, ``length`` times: seconds and bytes to build, walk and free it, with the collector off.
 
         The limit on recursion is set just above where we are, so that a walk that recurses fails.
         """
-        x = self.lib.variable(np.ones(width, np.float32))
-        (x + x).sum().backward()  # what is set up on first use is not the chain's
-        x.grad = None
+
+        def additions(x: Any, count: int) -> Any:
+            y = x
+            for _ in range(count):
+                y = y + x
+            return y.sum()
+
+        ones = np.ones(width, np.float32)
+        self.lib.record(partial(additions, count=1), ones)()  # what is set up on first use is not the chain's
         gc.collect()
         gc.disable()
         sys.setrecursionlimit(200)
         objects, resident = len(gc.get_objects()), memory()[0]
         clock = [time.perf_counter()]
-        y = x
-        for _ in range(length):
-            y = y + x
+        walk = self.lib.record(partial(additions, count=length), ones)
         clock.append(time.perf_counter())
-        y.sum().backward()
+        gradient = walk()
         clock.append(time.perf_counter())
         peak = memory()[1]
-        del y
+        del walk
         clock.append(time.perf_counter())
         sys.setrecursionlimit(1000)
-        right = bool((self.lib.to_numpy(x.grad) == length + 1).all())
-        build, walk, free = (end - start for start, end in itertools.pairwise(clock))
+        right = bool((self.lib.to_numpy(gradient) == length + 1).all())
+        build, back, free = (end - start for start, end in itertools.pairwise(clock))
         return {
-            "build": build, "walk": walk, "free": free, "total": clock[-1] - clock[0], "right": right,
+            "build": build, "walk": back, "free": free, "total": clock[-1] - clock[0], "right": right,
             "peak_bytes": peak - resident, "left_bytes": memory()[0] - resident,
             "left_objects": len(gc.get_objects()) - objects,
         }  # fmt: skip

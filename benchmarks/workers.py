@@ -19,6 +19,8 @@ from .quiet import Meter, least_disturbed
 ROOT = Path(__file__).resolve().parent.parent
 # An idle thread of OpenBLAS or OpenMP spins on its core for some 30 ms before it sleeps: wait until it does.
 SETTLE = 0.05
+# Variables that say how many threads to use; the last one is XLA's, and so JAX's.
+THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS", "NPROC")
 
 
 class Worker:
@@ -26,13 +28,13 @@ class Worker:
 
     def __init__(self, library: str, threads: int) -> None:
         self.library = library
-        limits = {f"{name}_NUM_THREADS": str(threads) for name in ("OPENBLAS", "OMP", "MKL")}
+        limits = {name: str(threads) for name in THREADS}
         self._process = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.worker", library, str(threads)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             cwd=ROOT,
-            env=os.environ | limits | {"VECLIB_MAXIMUM_THREADS": str(threads)},
+            env=os.environ | limits,
         )
 
     @property
@@ -68,10 +70,15 @@ class Worker:
 
 
 class Turn(NamedTuple):
-    """One of the things that are timed beside each other."""
+    """One of the things that are timed beside each other.
+
+    Attributes:
+        brief: Its blocks are short: one repeat will do where that takes long, and there is no other to warm up.
+    """
 
     worker: Worker
     key: str
+    brief: bool
 
 
 class Effort(NamedTuple):
@@ -79,7 +86,7 @@ class Effort(NamedTuple):
 
     Attributes:
         blocks: Of each thing, alternating with the others'.
-        seconds, repeats: Each block takes at least so long, and holds at least so many.
+        seconds, repeats: Each block takes at least so long, and holds at least so many (less where a turn is brief).
         chains, imports: How many of these; each takes a process of its own.
         patience: Run at most so many times as much, where other programs disturb.
     """
@@ -116,13 +123,19 @@ class Timed(NamedTuple):
     others: float
 
 
+def turns_of(workers: Sequence[Worker], keys: Sequence[str]) -> list[Turn]:
+    """Each key for each worker; brief for all but the first and the last, which are compared in detail."""
+    return [Turn(worker, key, worker not in (workers[0], workers[-1])) for worker in workers for key in keys]
+
+
 def alternate(turns: Sequence[Turn], effort: Effort, tick: Callable[[], None] = lambda: None) -> Timed:
     """Time prepared steps in alternating blocks (A B, B A, A B, ...), so that the machine's drift hits all alike."""
     repeats: list[int] = []
-    for worker, key in turns:
+    for worker, key, brief in turns:
         time.sleep(SETTLE)
         first = min(total for total, _ in worker.ask("measure", key, 2))
-        repeats.append(max(effort.repeats, math.ceil(effort.seconds / first)))
+        seconds, least = (effort.seconds / 5, 1) if brief else (effort.seconds, effort.repeats)
+        repeats.append(max(least, math.ceil(seconds / first)))
     order = list(range(len(turns)))
     meter = Meter({turn.worker.process for turn in turns})
 
@@ -131,7 +144,7 @@ def alternate(turns: Sequence[Turn], effort: Effort, tick: Callable[[], None] = 
         for i in order:
             time.sleep(SETTLE)
             with meter:
-                answers[i] = turns[i].worker.ask("measure", turns[i].key, repeats[i])
+                answers[i] = turns[i].worker.ask("measure", turns[i].key, repeats[i], 0 if turns[i].brief else 1)
         order.reverse()
         tick()
         return answers

@@ -1,5 +1,6 @@
 """The benchmarks run and measure the same computation in each library; no test here depends on a time."""
 
+import importlib.util
 import json
 import subprocess
 import sys
@@ -9,11 +10,31 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+NEEDS = {"autograd": ("autograd", "scipy"), "jax": ("jax",), "mygrad": ("mygrad",), "torch": ("torch",)}
+PEERS = [
+    pytest.param(
+        peer,
+        marks=pytest.mark.skipif(
+            any(importlib.util.find_spec(need) is None for need in needs),
+            reason=f'measures {peer}, which is not installed (pip install "tinygrad-rnn[peers]")',
+        ),
+    )
+    for peer, needs in NEEDS.items()
+]
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "benchmarks", *arguments]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+
+
+def python(code: str) -> str:
+    """What it prints, in a process of its own."""
+    process = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=300, check=False
+    )
+    assert process.returncode == 0, process.stderr
+    return process.stdout
 
 
 def results(file: Path, *arguments: str) -> tuple[dict[str, Any], str]:
@@ -44,37 +65,131 @@ def test_a_long_chain_is_freed_by_reference_counts_alone(tmp_path: Path) -> None
         assert row["left_objects"] < 10, "the collector was off: nodes that are still there form a cycle"
 
 
-def test_the_libraries_gradients_agree(tmp_path: Path) -> None:
-    pytest.importorskip("torch", reason="the comparison needs PyTorch (extra peers)")
-    found, text = results(tmp_path / "r.json", "loop", "--sizes", "4,3,5,6")
-    assert found["loop"]["libraries"] == ["tinygrad_rnn", "torch"]
+@pytest.mark.parametrize("peer", PEERS)
+def test_the_libraries_gradients_agree(tmp_path: Path, peer: str) -> None:
+    found, text = results(tmp_path / "r.json", "loop", "--sizes", "4,3,5,6", "--libraries", "tinygrad_rnn", peer)
+    assert found["loop"]["libraries"] == ["tinygrad_rnn", peer]
     for row in found["loop"]["rows"]:
         assert 0 < row["deviation"] < 1e-5
-    assert "geometric mean of 3 ratios to torch" in text
+        assert (row["times"][peer]["forward"] is None) == (peer == "jax")  # one compiled function
+        assert (row["compile"][peer] is None) == (peer != "jax")
+    assert f"geometric mean of 3 ratios to {peer}" in text
 
 
-def test_without_torch_the_extra_is_named() -> None:
-    code = "from benchmarks import adapters, __main__; adapters.installed = 'tinygrad_rnn'.__eq__; __main__.main({!r})"
+@pytest.mark.parametrize(
+    ("array", "words"),
+    [
+        ("g * np.float32(1.001)", "off by 1.0e-03 from last's"),
+        ("g.astype(np.float64)", "is float64 (2, 1, 3), expected float32 (2, 1, 3)"),
+        ("g[:1]", "is float32 (1, 1, 3), expected float32 (2, 1, 3)"),
+        ("g * 0", "is not finite, or zero everywhere"),
+        ("g * np.float32('nan')", "is not finite, or zero everywhere"),
+    ],
+)
+def test_a_library_with_another_gradient_is_not_timed(array: str, words: str) -> None:
+    code = f"""
+import numpy as np
+from types import SimpleNamespace as Worker
+from benchmarks import loop
+def right(_method, _key, _cell, variables, _constants):
+    return dict(variables)
+def wrong(_method, _key, _cell, variables, _constants):
+    return {{name: {array} if name == "x" else g for name, g in variables.items()}}
+workers = [Worker(library=name, ask=right) for name in ("first", "middle", "last")]
+print(loop.prepare(workers, "loop", "gru", loop.Size(2, 1, 3, 4)))
+workers[1].ask = wrong
+try:
+    loop.prepare(workers, "loop", "gru", loop.Size(2, 1, 3, 4))
+except RuntimeError as error:
+    print(error)
+"""
+    deviation, message = python(code).splitlines()
+    assert float(deviation) == 0
+    assert message.startswith("middle, gru (2, 1, 3, 4): the gradient of x")
+    assert message.endswith(words)
+
+
+def test_libraries_between_the_first_and_the_last_are_timed_briefly() -> None:
+    """``measure`` is asked of fake workers, whose steps last a tenth of a second."""
+    code = """
+from benchmarks import workers, steps
+class Worker(workers.Worker):
+    def __init__(self, library):
+        self.library, self.asked, self.prepared = library, [], set()
+    process = property(lambda self: __import__("os").getpid())
+    def ask(self, method, *arguments):
+        if method == "prepare":
+            self.prepared.add(arguments[1])
+        if method == "measure":
+            self.asked.append(arguments[1])
+            return [(0.1, None)] * arguments[1]
+four = [Worker(name) for name in "abcd"]
+workers.alternate(workers.turns_of(four, ["k"]), workers.FULL._replace(blocks=1))
+print([worker.asked[1] for worker in four])
+result = steps.run(four, ["rnn", "gru"], [2, 4], workers.QUICK)
+print([row["cell"] + " " + row["library"] for row in result["rows"]])
+print(steps.report(result))
+"""
+    repeats, rows, report = python(code).split("\n", 2)
+    assert repeats == "[3, 1, 1, 3]"
+    assert rows == "['rnn a', 'rnn b', 'rnn c', 'rnn d', 'gru a', 'gru d']"
+    assert "one cell only of b, c, to save time" in report
+
+
+@pytest.mark.parametrize("peer", [peer for peer in PEERS if peer.values != ("torch",)])
+def test_each_library_that_records_is_measured_in_the_chain(tmp_path: Path, peer: str) -> None:
+    found, text = results(tmp_path / "r.json", "chain", "--libraries", "tinygrad_rnn", peer)
+    measured = {row["library"] for row in found["chain"]["rows"]}
+    if peer == "jax":
+        assert measured == {"tinygrad_rnn"}
+        assert "jax has no such chain" in text
+    else:
+        assert measured == {"tinygrad_rnn", peer}
+        assert f"time of tinygrad_rnn over {peer}'s, an addition, at width 1" in text
+
+
+def test_long_chains_are_shortened_for_slow_libraries() -> None:
+    code = """
+from benchmarks import chain, workers
+asked = []
+class Worker:
+    def __init__(self, library, threads): self.library = library
+    def __enter__(self): return self
+    def __exit__(self, *exc): pass
+    def ask(self, method, length, width):
+        asked.append((self.library, length, width))
+        return {"build": 1, "walk": 1, "free": 1, "total": 3, "right": True} | dict.fromkeys(chain.COUNTS, 0)
+chain.Worker = Worker
+result = chain.run({"fast": float("inf"), "slow": 100, "none": 0}, 1, 1000, workers.QUICK)
+print(asked)
+print(chain.report(result))
+"""
+    asked, report = python(code).split("\n", 1)
+    assert asked == "[('fast', 1000, 1), ('slow', 100, 1), ('fast', 1000, 32), ('slow', 100, 32)]"
+    assert "time of fast over slow's, an addition, at width 1: 0.10" in report
+    assert "none has no such chain" in report
+
+
+def test_missing_libraries_are_skipped_and_the_extra_is_named() -> None:
     arguments = ["loop", "--quick", "--cells", "rnn", "--sizes", "2,2,2,2"]
-    process = subprocess.run(
-        [sys.executable, "-c", code.format(arguments)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=True,
+    printed = python(
+        "from benchmarks import adapters, __main__; adapters.installed = 'tinygrad_rnn'.__eq__; "
+        f"__main__.main({arguments!r})"
     )
-    assert 'torch is not installed, so nothing is compared with it: pip install "tinygrad-rnn[peers]"' in process.stdout
-    assert "| rnn (2, 2, 2, 2)" in process.stdout
+    for peer in NEEDS:
+        words = f'{peer} is not installed, so nothing is compared with it: pip install "tinygrad-rnn[peers]"'
+        assert words in printed
+    assert "| rnn (2, 2, 2, 2)" in printed
 
 
-def test_our_worker_and_the_parent_never_import_torch() -> None:
-    code = (
-        "import sys; from benchmarks import adapters, worker, __main__; adapters.load('tinygrad_rnn'); "
-        "print('torch' in sys.modules)"
+@pytest.mark.parametrize("library", ["tinygrad_rnn", *PEERS])
+def test_a_worker_imports_only_its_own_library_and_the_parent_none(library: str) -> None:
+    printed = python(
+        "import sys; from benchmarks import adapters, worker, __main__; "
+        f"names = {['tinygrad_rnn', *NEEDS]!r}; print([name for name in names if name in sys.modules]); "
+        f"adapters.load({library!r}); print([name for name in names if name in sys.modules])"
     )
-    process = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert process.stdout.strip() == "False"
+    assert printed.splitlines() == ["[]", f"[{library!r}]"]
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import math
 import pkgutil
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -17,6 +18,10 @@ import numpy as np
 Arrays = Mapping[str, np.ndarray]
 Loss = Callable[["Adapter", Mapping[str, Any], Mapping[str, Any]], Any]
 Step = Callable[[Callable[[], None]], dict[str, Any]]
+State = tuple[Any, ...]
+CellStep = Callable[[State, Any], State]
+# Without which an adapter cannot be loaded: its library, and what that wants for the functions used here.
+NEEDS = {"autograd": ("autograd", "scipy")}
 
 
 class Adapter:
@@ -25,12 +30,16 @@ class Adapter:
     A library of another kind (JAX, HIPS autograd) overrides ``training_step``, and has no ``variable``.
 
     Attributes:
-        has_leaves: False: there is no ``variable``, so the chain is not measured.
+        longest_chain: More additions in a row would take too long; 0: it records none while it runs.
+        one: The number 1; ``one - t`` is float32 where t is.
+        compile_seconds: How long the last training step took to compile; None: nothing is compiled.
     """
 
     name: str
     version: str
-    has_leaves = True
+    longest_chain: float = math.inf
+    one: Any = 1
+    compile_seconds: float | None = None
     tanh: Callable[[Any], Any]
     sigmoid: Callable[[Any], Any]
 
@@ -42,9 +51,21 @@ class Adapter:
         """``parts`` equal pieces of the last axis."""
         raise NotImplementedError
 
+    def scan(self, step: CellStep, state: State, x: Any) -> Any:
+        """The first array of each state, stacked, where ``state = step(state, x[t])``: a loop in Python."""
+        hidden = []
+        for t in range(len(x)):
+            state = step(state, x[t])
+            hidden.append(state[0])
+        return self.stack(hidden)
+
     def variable(self, array: np.ndarray) -> Any:
         """A leaf that requires a gradient."""
         raise NotImplementedError
+
+    def clear(self, leaf: Any) -> None:
+        """Forget the gradient of the step before."""
+        leaf.grad = None
 
     def constant(self, array: np.ndarray) -> Any:
         """What the library wants an array to be that needs no gradient."""
@@ -56,6 +77,17 @@ class Adapter:
     def use_threads(self, threads: int) -> None:
         """Set the number of threads, where an environment variable is not enough."""
 
+    def record(self, f: Callable[[Any], Any], array: np.ndarray) -> Callable[[], Any]:
+        """Run ``f`` on a variable; the function returned walks the graph, holds it, and returns the gradient."""
+        x = self.variable(array)
+        y = f(x)
+
+        def walk() -> Any:
+            y.backward()
+            return x.grad
+
+        return walk
+
     def training_step(self, loss: Loss, variables: Arrays, constants: Arrays) -> Step:
         """Make the function to be timed: forward, ``mark()``, backward; returns the gradient of each variable."""
         leaves = {name: self.variable(array) for name, array in variables.items()}
@@ -63,7 +95,7 @@ class Adapter:
 
         def step(mark: Callable[[], None]) -> dict[str, Any]:
             for leaf in leaves.values():
-                leaf.grad = None
+                self.clear(leaf)
             value = loss(self, leaves, fixed)
             mark()
             value.backward()
@@ -80,7 +112,7 @@ def known() -> list[str]:
 
 def installed(name: str) -> bool:
     """Can the library be imported? (It is not: two thread pools in one process would disturb each other.)"""
-    return importlib.util.find_spec(name) is not None
+    return all(importlib.util.find_spec(need) is not None for need in NEEDS.get(name, (name,)))
 
 
 def load(name: str) -> Adapter:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..nn import Module
+from .. import nn
 from ..tensor import Tensor
 from ..tree import leaves, map_leaves
 
@@ -49,7 +49,7 @@ def _brought(f: Any, seen: set[int]) -> Iterator[tuple[str, Tensor]]:
     if id(f) in seen:
         return
     seen.add(id(f))
-    if isinstance(f, Module):
+    if isinstance(f, nn.Module):
         for name, parameter in f.named_parameters():
             yield f"parameter {name!r}", parameter
     elif isinstance(f, functools.partial):
@@ -64,7 +64,7 @@ def _brought(f: Any, seen: set[int]) -> Iterator[tuple[str, Tensor]]:
             for where, leaf in leaves(value, f"variable {name!r}"):
                 if isinstance(leaf, Tensor) and leaf.is_leaf:
                     yield where, leaf
-                elif isinstance(leaf, (Module, functools.partial, MethodType, FunctionType)):
+                elif isinstance(leaf, (nn.Module, functools.partial, MethodType, FunctionType)):
                     yield from _brought(leaf, seen)
 
 
