@@ -155,7 +155,7 @@ def test_a_with_block_around_a_yield_stays_open_for_the_consumer():
 def test_no_grad_records_nothing():
     x = leaf([1.0, 2.0])
     with tg.no_grad():
-        results = [x * 2, np.tanh(x), x.sum(), x[0], np.concatenate([x, x]), *np.split(x, 2), x.copy(), np.floor(x), +x]
+        results = [x * 2, np.tanh(x), x.sum(), x[0], np.concatenate([x, x]), *np.split(x, 2), x.copy(), np.sinc(x), +x]
         inner = leaf(1.0)
     assert [t.requires_grad for t in results] == [False] * len(results)
     assert (x.requires_grad, inner.requires_grad, (x * inner).requires_grad) == (True, True, True)

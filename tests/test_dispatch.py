@@ -171,20 +171,17 @@ def test_queries_give_what_numpy_gives(x):
 @pytest.mark.parametrize(
     "function",
     [
-        np.floor,
-        np.arctan,
+        np.sinc,
+        np.fabs,
         np.sort,
-        np.linalg.norm,
-        np.hstack,
-        np.ravel,
+        np.nanmax,
+        np.median,
         np.diff,
         np.fft.fft,
-        np.round,
         np.modf,
-        np.cumprod,
-        lambda t: np.arctan2(t, 1.0),
-        lambda t: np.floor_divide(t, 2),
-        lambda t: np.remainder(t, 2),
+        lambda t: np.copysign(t, -1.0),
+        lambda t: np.heaviside(t, 2),
+        lambda t: np.divmod(t, 2),
         lambda t: np.sum(t, where=t > 0),
         lambda t: np.sum(t, initial=1.0),
         lambda t: np.max(t, initial=9.0, where=t > 0),
@@ -201,14 +198,14 @@ def test_constants_pass_through_functions_without_a_rule(function, x):
 
 def test_no_grad_lets_functions_without_a_rule_through(x):
     with tg.no_grad():
-        y = np.floor(x)
+        y = np.sinc(x)
     assert (type(y), y.requires_grad) == (tg.Tensor, False)
 
 
-@pytest.mark.parametrize("name", ["floor", "arctan2", "hypot", "sort", "hstack", "linspace", "nan_to_num"])
+@pytest.mark.parametrize("name", ["fabs", "copysign", "heaviside", "sinc", "nanmax", "nanprod", "linspace", "nan_to_num"])
 def test_a_function_without_a_rule_says_how_to_register_one(name, x):
     function = getattr(np, name)
-    args = {"arctan2": (x, 1.0), "hypot": (1.0, x), "hstack": ([x, x],), "linspace": (0.0, x)}.get(name, (x,))
+    args = {"copysign": (x, 1.0), "heaviside": (1.0, x), "linspace": (0.0, x)}.get(name, (x,))
     with tg.scope("encoder", step=3), pytest.raises(TypeError) as caught:
         function(*args)
     for words in (f"np.{name} at encoder, t=3 has no derivative rule", f"tg.defvjp(np.{name}, lambda", "t.detach()"):

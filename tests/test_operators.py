@@ -30,6 +30,19 @@ def test_methods_are_those_of_ndarray(array):
         lambda a: a.copy(),
         lambda a: a.cumsum(),
         lambda a: a.clip(-1, 1),
+        lambda a: a.ravel(),
+        lambda a: a.ravel(order="F"),
+        lambda a: a.flatten("F"),
+        lambda a: a.prod(),
+        lambda a: a.prod(keepdims=True),
+        lambda a: a.cumprod(),
+        lambda a: a.round(),
+        lambda a: a.round(decimals=1),
+        lambda a: a.repeat(2),
+        lambda a: a % 0.75,
+        lambda a: 7 // (abs(a) + 1),
+        lambda a: divmod(a, 0.75)[0],
+        lambda a: divmod(7, abs(a) + 1)[1],
         lambda a: a.clip(max=0.5),
         lambda a: a.squeeze(),
         lambda a: a.all(),
@@ -50,6 +63,10 @@ def test_methods_are_those_of_ndarray(array):
             lambda a: a.sum(0, keepdims=True),
             lambda a: a.sum(axis=(0, last) if last else 0),
             lambda a: a.cumsum(axis=0),
+            lambda a: a.cumprod(axis=-1),
+            lambda a: a.prod(axis=-1),
+            lambda a: a.repeat([2] * len(a), axis=0),
+            lambda a: a.repeat(np.arange(len(a)), 0),
             lambda a: a.argsort(),
             lambda a: a.swapaxes(0, -1),
             lambda a: a.nonzero()[0],
@@ -63,6 +80,9 @@ def test_methods_are_those_of_ndarray(array):
         if array.size:
             calls += [lambda a: a.max(axis=0), lambda a: a.min(axis=-1, keepdims=True), lambda a: a.mean(axis=0)]
             calls += [lambda a: a.std(axis=0, keepdims=True), lambda a: a.var(-1), lambda a: a.argmax(axis=-1)]
+    if array.ndim > 1:
+        calls += [lambda a: a.diagonal(), lambda a: a.diagonal(1, -1, 0), lambda a: a.trace(), lambda a: a.trace(-1)]
+        calls += [lambda a: a.trace(axis1=-1, axis2=-2), lambda a: a.trace(dtype=np.float32)]
     for call in calls:
         expected, got = call(array), call(t)
         if isinstance(expected, (np.ndarray, np.generic)):
@@ -104,6 +124,21 @@ def test_a_gradient_keeps_its_dtype_through_casts():
     x = tg.Tensor([1.0, 2.0], requires_grad=True)
     (x.astype(np.float64) * 3).astype(np.float16).sum().backward()
     assert (x.grad.dtype, x.grad.tolist()) == (np.float32, [3.0, 3.0])
+
+
+def test_a_flattened_copy_is_a_copy_and_a_raveled_one_need_not_be():
+    t = tg.Tensor([[1.0, 2.0], [3.0, 4.0]])
+    assert not np.shares_memory(t.flatten().data, t.data)
+    assert np.shares_memory(t.ravel().data, t.data)
+
+
+def test_divmod_is_the_floor_and_the_remainder_with_their_gradients():
+    x, b = tg.Tensor(np.array([5.5, -5.5]), requires_grad=True), tg.Tensor(np.array(2.0), requires_grad=True)
+    floor, rest = divmod(x, b)
+    assert (floor.tolist(), rest.tolist()) == ([2.0, -3.0], [1.5, 0.5])
+    gx, gb = tg.grad(floor.sum() * 7 + rest.sum(), [x, b])
+    assert (gx.tolist(), gb.item()) == ([1.0, 1.0], 1.0)  # rest = x - 2 b and x + 3 b
+    assert [part.item() for part in divmod(7, b)] == [3.0, 1.0]
 
 
 def test_integer_and_boolean_results_never_require_a_gradient():

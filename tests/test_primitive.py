@@ -35,14 +35,14 @@ def differences(f, x, step=1e-6):
 
 
 def test_one_rule_for_each_argument_and_any_order(table):
-    tg.defvjp(np.hypot, lambda g, y, a, _b: g * a / y, lambda g, y, _a, b: g * b / y)
+    tg.defvjp(np.float_power, lambda g, y, a, b: g * b * y / a, lambda g, y, a, _b: g * y * np.log(a))
     a, b = leaf([3.0, 1.0]), leaf([4.0, 2.0])
-    y = np.hypot(a, b).sum()
+    y = np.float_power(a, b).sum()
     ga, gb = tg.grad(y, [a, b], create_graph=True)
-    np.testing.assert_allclose(ga.numpy(), [0.6, 1 / np.sqrt(5)])
+    np.testing.assert_allclose(ga.numpy(), [108.0, 2.0])
     (second,) = tg.grad(ga.sum(), b)
-    np.testing.assert_allclose(second.numpy(), -a.numpy() * b.numpy() / np.hypot(a.numpy(), b.numpy()) ** 3)
-    assert gb.tolist() == [0.8, 2 / np.sqrt(5)]
+    np.testing.assert_allclose(second.numpy(), [27 + 108 * np.log(3.0), 1.0])
+    np.testing.assert_allclose(gb.numpy(), [81 * np.log(3.0), 0.0])
 
 
 def test_an_argument_without_a_rule_has_no_gradient_if_none_is_said():
@@ -59,9 +59,9 @@ def test_an_argument_without_a_rule_has_no_gradient_if_none_is_said():
 
 
 def test_a_function_all_of_whose_rules_are_none_is_constant(table):
-    tg.defvjp(np.floor, None)
-    assert not np.floor(leaf([1.5])).requires_grad
-    assert np.floor(leaf([1.5])).tolist() == [1.0]
+    tg.defvjp(np.fabs, None)
+    assert not np.fabs(leaf([-1.5])).requires_grad
+    assert np.fabs(leaf([-1.5])).tolist() == [1.5]
 
 
 def test_a_tensor_past_the_last_rule_is_refused_at_the_call(table):
@@ -70,11 +70,11 @@ def test_a_tensor_past_the_last_rule_is_refused_at_the_call(table):
         return a * b
 
     tg.defvjp(product, lambda g, _y, a, b: g * b)
-    tg.defvjp(np.hypot, lambda g, y, a, b: g * a / y)
+    tg.defvjp(np.copysign, lambda g, y, a, b: g * y / a)
     x = leaf([1.0])
     assert tg.grad(product(x, np.array([2.0])), x)[0].tolist() == [2.0]
-    for call in (lambda: product(x, leaf([2.0])), lambda: product(np.ones(1), x), lambda: np.hypot(x, x)):
-        with pytest.raises(TypeError, match=r"(product|hypot).*argument 1"):
+    for call in (lambda: product(x, leaf([2.0])), lambda: product(np.ones(1), x), lambda: np.copysign(x, x)):
+        with pytest.raises(TypeError, match=r"(product|copysign).*argument 1"):
             call()
 
 
@@ -190,8 +190,8 @@ def test_walking_definitions_stays_linear_in_the_depth_of_the_graph(monkeypatch)
     """Each definition is walked by itself: not with everything below it once more, which would be quadratic."""
     visited = []
 
-    def counting(roots):
-        nodes = newest_first(roots)
+    def counting(roots, oldest):
+        nodes = newest_first(roots, oldest)
         visited.append(len(nodes))
         return nodes
 

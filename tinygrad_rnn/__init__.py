@@ -12,7 +12,7 @@ from .context import detect_anomaly, get_default_dtype, manual_seed, no_grad, sc
 from .primitives import Saved, defvjp
 from .recurrence import scan
 from .tensor import Tensor, primitive
-from .transforms import grad
+from .transforms import grad, hessian, hvp, jacobian, jvp, vjp
 
 if TYPE_CHECKING:
     from . import drawing, testing
@@ -30,6 +30,10 @@ __all__ = [
     "functional",
     "get_default_dtype",
     "grad",
+    "hessian",
+    "hvp",
+    "jacobian",
+    "jvp",
     "manual_seed",
     "nn",
     "no_grad",
@@ -40,6 +44,7 @@ __all__ = [
     "scope",
     "set_default_dtype",
     "testing",
+    "vjp",
 ]
 
 _ON_FIRST_USE = {"draw": ".drawing", "drawing": ".drawing", "testing": ".testing"}  # rooms with packages of others

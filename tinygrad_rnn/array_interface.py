@@ -56,8 +56,23 @@ _TAKE, _SUM, _MEAN, _MAX, _MIN = (
     primitive_of(np.max),
     primitive_of(np.min),
 )
-_VAR, _STD = primitive_of(np.var), primitive_of(np.std)
-_NEGATIVE, _ABSOLUTE = primitive_of(np.negative, operator.neg), primitive_of(np.absolute, operator.abs)
+_VAR, _STD, _PROD, _CUMPROD = (
+    primitive_of(np.var),
+    primitive_of(np.std),
+    primitive_of(np.prod),
+    primitive_of(np.cumprod),
+)
+_RAVEL, _REPEAT, _DIAGONAL, _TRACE = (
+    primitive_of(np.ravel),
+    primitive_of(np.repeat),
+    primitive_of(np.diagonal),
+    primitive_of(np.trace),
+)
+_NEGATIVE, _ABSOLUTE, _ROUND = (
+    primitive_of(np.negative, operator.neg),
+    primitive_of(np.absolute, operator.abs),
+    primitive_of(np.round),
+)
 
 
 _STORE_ITEM = opcode.opmap["STORE_SUBSCR"]
@@ -173,6 +188,12 @@ class ArrayInterface:
     def __rmod__(self, other: Any) -> Self:
         return np.remainder(other, self)  # type: ignore[call-overload, no-any-return]
 
+    def __divmod__(self, other: Any) -> tuple[Self, Self]:
+        return self // other, self % other
+
+    def __rdivmod__(self, other: Any) -> tuple[Self, Self]:
+        return other // self, other % self
+
     def __neg__(self) -> Self:
         return self._record1(_NEGATIVE)
 
@@ -269,6 +290,12 @@ class ArrayInterface:
     def reshape(self, *shape: Any) -> Self:
         return self._record1(_RESHAPE, shape[0] if len(shape) == 1 else shape)
 
+    def ravel(self, order: str = "C") -> Self:
+        return self._record1(_RAVEL, order)
+
+    def flatten(self, order: str = "C") -> Self:
+        return self.ravel(order).copy()
+
     def transpose(self, *axes: Any) -> Self:
         return self._record1(_TRANSPOSE, axes[0] if len(axes) == 1 else axes or None)
 
@@ -281,6 +308,12 @@ class ArrayInterface:
     def take(self, indices: Any, axis: int | None = None) -> Self:
         return self._record1(_TAKE, bare(indices), axis)
 
+    def repeat(self, repeats: Any, axis: int | None = None) -> Self:
+        return self._record1(_REPEAT, bare(repeats), axis)
+
+    def diagonal(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Self:
+        return self._record1(_DIAGONAL, offset, axis1, axis2)
+
     def astype(self, dtype: DTypeLike) -> Self:
         return self._record1(ASTYPE, np.dtype(dtype))
 
@@ -291,6 +324,9 @@ class ArrayInterface:
 
     def sum(self, axis: Any = None, dtype: DTypeLike | None = None, *, keepdims: bool = False) -> Self:
         return self._record1(_SUM, axis, dtype, None, keepdims)
+
+    def prod(self, axis: Any = None, dtype: DTypeLike | None = None, *, keepdims: bool = False) -> Self:
+        return self._record1(_PROD, axis, dtype, None, keepdims)
 
     def mean(self, axis: Any = None, dtype: DTypeLike | None = None, *, keepdims: bool = False) -> Self:
         return self._record1(_MEAN, axis, dtype, None, keepdims)
@@ -309,6 +345,15 @@ class ArrayInterface:
 
     def cumsum(self, axis: int | None = None) -> Self:
         return self._record1(_CUMSUM, axis)
+
+    def cumprod(self, axis: int | None = None) -> Self:
+        return self._record1(_CUMPROD, axis)
+
+    def trace(self, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: DTypeLike | None = None) -> Self:
+        return self._record1(_TRACE, offset, axis1, axis2, dtype)
+
+    def round(self, decimals: int = 0) -> Self:
+        return self._record1(_ROUND, decimals)
 
     def clip(self, min: Any = None, max: Any = None) -> Self:
         return np.clip(self, min, max)  # type: ignore[call-overload, no-any-return]

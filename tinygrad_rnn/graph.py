@@ -139,13 +139,13 @@ class Spread(list[Any]):
     """An argument that was a sequence of tensors: its elements stand flat among the node's parents."""
 
 
-def newest_first(roots: Sequence[Node]) -> list[Node]:
-    """All nodes that ``roots`` were made from, and themselves, each before its parents."""
+def newest_first(roots: Sequence[Node], oldest: int = 0) -> list[Node]:
+    """All nodes that ``roots`` were made from, and themselves, each before its parents; none older than ``oldest``."""
     found = {root.order: root for root in roots}
     stack = list(found.values())
     while stack:
         for parent in stack.pop().parents:
-            if parent is not None and parent.order not in found:
+            if parent is not None and parent.order >= oldest and parent.order not in found:
                 found[parent.order] = parent
                 stack.append(parent)
     return [found[order] for order in sorted(found, reverse=True)]

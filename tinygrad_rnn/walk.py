@@ -69,8 +69,9 @@ def walk(
             fit its argument.
         FloatingPointError: under ``detect_anomaly``, a gradient is not finite.
     """
-    nodes = newest_first([node for node, _ in outputs])
     targets = None if wanted is None else {node.order for node in wanted}
+    oldest = min(targets) if targets else 0  # what is older cannot have been made from a wanted node
+    nodes = newest_first([node for node, _ in outputs], oldest)
     leading = None if targets is None else leading_to(targets, nodes)
     live = None if targets is None or leading is None else leading | targets
     context = current.get()
@@ -128,10 +129,10 @@ def walk(
             observe(node, i, d)
         add(parent, d)
 
-    for node, g in outputs:
-        add(node, g)
     token = current.set(Context(create_graph, context.path, context.step, context.anomaly))
     try:
+        for node, g in outputs:
+            add(node, g)
         for node in nodes:
             order, notes, primitive = node.order, node.notes, node.primitive
             if order in pending:

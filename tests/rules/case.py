@@ -1,15 +1,19 @@
 """A case: one primitive, how to draw its arguments, and what PyTorch calls it; and how the two are compared."""
 
+import math
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import pytest
+from hypothesis import given, seed, settings
 from hypothesis import strategies as st
 from peer import torch
 
 import tinygrad_rnn as tg
+from tinygrad_rnn import walk
 
 
 def always(*_arrays, **_options):
@@ -81,7 +85,12 @@ class Call:
         if self.roles[0] == "same":
             given = given[:1] * len(given)
         leaves = given[:1] if self.roles[0] == "same" else [t for t in given if t.requires_grad]
-        return leaves, parts(self.case.theirs(*given, **self.options))
+        options = {k: cast(v, self.arrays[0].dtype) for k, v in self.options.items()}
+        return leaves, parts(self.case.theirs(*given, **options))
+
+    def astype(self, dtype):
+        """The same call on arrays of another dtype."""
+        return replace(self, arrays=[a.astype(dtype) for a in self.arrays])
 
     def plain(self, arrays=None):
         """NumPy's own results."""
@@ -109,6 +118,11 @@ def calls(draw, case):
     return Call(case, list(arrays), options, roles, draw(st.integers(0, len(case.forms) - 1)))
 
 
+def cast(value, dtype):
+    """A float array in another dtype (torch mixes none); anything else as it is."""
+    return value.astype(dtype) if isinstance(value, np.ndarray) and value.dtype.kind == "f" else value
+
+
 def parts(y):
     return list(y) if isinstance(y, (list, tuple)) else [y]
 
@@ -121,17 +135,27 @@ class silence(warnings.catch_warnings):
         warnings.simplefilter("ignore")
 
 
-def normal(shapes):
-    """Cotangents: fixed, but no two alike."""
+def normal(like):
+    """Cotangents of these arrays' shapes and dtypes: fixed, but no two alike."""
     rng = np.random.default_rng(7)
-    return [rng.standard_normal(shape) for shape in shapes]
+    return [rng.standard_normal(y.shape).astype(y.dtype) for y in like]
 
 
-def close(ours, theirs, tolerance=1e-10):
+TOLERANCE = {np.dtype(np.float64): 1e-10, np.dtype(np.float32): 2e-5}
+
+
+def close(ours, theirs, tolerance=None):
+    """The same shape, the same dtype, and the same numbers; in float32 as compared with the largest of them."""
     ours = ours.numpy() if isinstance(ours, tg.Tensor) else ours
     theirs = theirs if isinstance(theirs, np.ndarray) else theirs.numpy(force=True)
-    assert ours.shape == theirs.shape
-    np.testing.assert_allclose(ours, theirs, rtol=tolerance, atol=tolerance)
+    assert (ours.shape, ours.dtype) == (theirs.shape, theirs.dtype)
+    tolerance = tolerance or TOLERANCE[ours.dtype]
+    finite = np.abs(theirs[np.isfinite(theirs)])
+    size = max(1.0, finite.max(initial=0.0)) if ours.dtype == np.float32 else 1.0
+    np.testing.assert_allclose(ours, theirs, rtol=tolerance, atol=tolerance * size)
+
+
+# ---- the checks that every function passes
 
 
 def check_value(call):
@@ -140,18 +164,17 @@ def check_value(call):
         _, ours = call.ours()
     for found, expected in zip(ours, call.plain(), strict=True):
         assert isinstance(found, tg.Tensor)
-        assert found.dtype == expected.dtype
         close(found, np.asarray(expected), 1e-12)
 
 
 def check_torch(call):
-    """Values, first derivatives (recorded and not) and second derivatives are torch's."""
+    """Values, first derivatives (recorded and not) and second derivatives are torch's, with their shapes and dtypes."""
     with silence():
         leaves, ours = call.ours()
         their_leaves, theirs = call.theirs()
         for found, expected in zip(ours, theirs, strict=True):
             close(found, expected)
-        cotangents = normal([y.shape for y in ours])
+        cotangents = normal(ours)
         vs = [tg.Tensor(v, requires_grad=True) for v in cotangents]
         their_vs = [torch.tensor(v, requires_grad=True) for v in cotangents]
         first = tg.grad(ours, leaves, cotangents, retain_graph=True)
@@ -166,7 +189,7 @@ def check_torch(call):
 
 
 def check_second(first, inputs, their_first, their_inputs):
-    us = normal([g.shape for g in first])
+    us = normal(first)
     live = [(g, u) for g, u in zip(first, us, strict=True) if g.requires_grad]
     second = [None] * len(inputs)
     if live:
@@ -176,8 +199,13 @@ def check_second(first, inputs, their_first, their_inputs):
     if live:
         expected = torch.autograd.grad([g for g, _ in live], their_inputs, [u for _, u in live], allow_unused=True)
     for found, g, x in zip(second, expected, inputs, strict=True):
-        zero = np.zeros(x.shape)
+        zero = np.zeros(x.shape, x.dtype)
         close(zero if found is None else found, zero if g is None else g)
+
+
+def check_torch_float32(call):
+    """The same in float32."""
+    check_torch(call.astype(np.float32))
 
 
 def check_differences(call):
@@ -186,7 +214,7 @@ def check_differences(call):
         return
     with silence():
         leaves, ours = call.ours()
-        cotangents = normal([y.shape for y in ours])
+        cotangents = normal(ours)
         found = tg.grad(ours, leaves, cotangents)
     for places, g in zip(call.varied, found, strict=True):
         expected = np.zeros(g.shape)
@@ -202,17 +230,23 @@ def check_differences(call):
         np.testing.assert_allclose(g.numpy(), expected, rtol=1e-6, atol=1e-6)
 
 
+def fitted_without_cast(d, parent, node, i, fitted=walk._fitted):
+    """The walk casts a rule's answer to its argument's dtype; here it has it already."""
+    assert not hasattr(d, "dtype") or d.dtype == parent.dtype
+    return fitted(d, parent, node, i)
+
+
 def check_float32(call):
-    """float32 stays float32, in results and in all their derivatives, and has the digits that float32 has."""
-    arrays = [a.astype(np.float32) for a in call.arrays]
-    with silence():
-        leaves, results = call.ours(arrays)
-        for found, expected in zip(results, call.plain(arrays), strict=True):
+    """float32 stays float32, in results, all their derivatives and on the way there, and has the digits it can have."""
+    narrow = call.astype(np.float32)
+    with silence(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(walk, "_fitted", fitted_without_cast)
+        leaves, results = narrow.ours()
+        for found, expected in zip(results, narrow.plain(), strict=True):
             assert found.dtype == expected.dtype == np.float32
-        cotangents = normal([y.shape for y in results])
         exact_leaves, exact = call.ours()
+        cotangents = normal(results)
         expected = tg.grad(exact, exact_leaves, cotangents)
-        cotangents = [v.astype(np.float32) for v in cotangents]
         first = tg.grad(results, leaves, cotangents, retain_graph=True)
         recorded = tg.grad(results, leaves, cotangents, create_graph=True)
         live = [g for g in recorded if g.requires_grad]
@@ -220,3 +254,24 @@ def check_float32(call):
     assert all(g is None or g.dtype == np.float32 for g in (*first, *recorded, *second))
     for g, e in zip(first, expected, strict=True):
         np.testing.assert_allclose(g.numpy(), e.numpy(), rtol=1e-3, atol=1e-3)
+
+
+# How many examples each check is worth, compared with the others.
+SHARES = {check_value: 1.0, check_torch: 1.0, check_torch_float32: 0.5, check_differences: 1.0, check_float32: 0.5}
+CHECKS = tuple(SHARES)
+
+
+def run(case, check, share=None):
+    """Run ``check`` on as many examples as the profile says, times the case's weight.
+
+    In batches, because from the eleventh example on Hypothesis mostly repeats one with small changes.
+    """
+
+    @settings(max_examples=10)
+    @given(calls(case))
+    def property_of_rule(call):
+        check(call)
+
+    share = SHARES[check] if share is None else share
+    for batch in range(math.ceil(settings().max_examples * case.weight * share / 10)):
+        (seed(batch)(property_of_rule) if settings().derandomize else property_of_rule)()

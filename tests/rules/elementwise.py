@@ -23,7 +23,7 @@ def several(draw, *ranges, options=None):
 
 
 def unary(function, theirs, low=-3, high=3, offset=0.0, forms=()):
-    return Case(function, (function, *forms), theirs, several((low, high, offset)))
+    return Case(function, (function, *forms), theirs, several((low, high, offset)), weight=1)
 
 
 def binary(function, theirs, a, b, forms=(), **kwargs):
@@ -32,6 +32,42 @@ def binary(function, theirs, a, b, forms=(), **kwargs):
 
 def no_ties(a, b):
     return not np.any(a == b)
+
+
+def not_at_origin(a, b):
+    return not np.any((a == 0) & (b == 0))
+
+
+def off_the_cut(a, b):
+    """Away from where arctan2 jumps: the origin, and the negative axis."""
+    return not np.any((a == 0) & (b <= 0))
+
+
+def not_whole(a, b):
+    """Does no quotient lie where the whole part jumps?"""
+    whole = np.rint(a / np.where(b == 0, 1, b))
+    return not np.any(np.isclose(a, whole * b))
+
+
+def between_steps(x, decimals=0):
+    """Does no entry lie at a whole number or half of one, where something jumps?"""
+    halves = x * 2 * 10.0**decimals
+    return not np.any(np.isclose(halves, np.rint(halves)))
+
+
+def step(function, theirs):
+    arguments = several((-3, 3)) | several((-3, 3, 1 / 16))
+    return Case(function, (function,), theirs, arguments, between_steps, weight=0.5)
+
+
+def rounding(function):
+    arguments = several((-30, 30), options=st.fixed_dictionaries({"decimals": st.integers(-1, 2)}))
+    return Case(function, (function,), torch.round, arguments, between_steps, weight=0.5)
+
+
+def torch_floor_divide(a, b):
+    """torch.floor_divide itself has no derivative."""
+    return torch.div(a, b, rounding_mode="floor")
 
 
 @st.composite
@@ -59,18 +95,37 @@ CASES = [
     binary(np.multiply, torch.multiply, (-3, 3), (-3, 3), forms=(operator.mul,)),
     binary(np.divide, torch.divide, AWAY, (1, 3), forms=(operator.truediv,)),
     unary(np.negative, torch.neg, forms=(operator.neg,)),
+    unary(np.positive, torch.positive),
     unary(np.reciprocal, torch.reciprocal, low=1),
     unary(np.square, torch.square),
     unary(np.sqrt, torch.sqrt, low=0.5),
+    unary(np.cbrt, lambda x: torch.sign(x) * torch.abs(x) ** (1 / 3), offset=1 / 16),
     unary(np.absolute, torch.abs, offset=1 / 16, forms=(operator.abs,)),
     unary(np.sign, torch.sign, offset=1 / 16),
     unary(np.exp, torch.exp),
     unary(np.expm1, torch.expm1),
     unary(np.log, torch.log, low=0.5),
     unary(np.log1p, torch.log1p, low=-0.5),
+    unary(np.exp2, torch.exp2, low=-20, high=6),
+    unary(np.log2, torch.log2, low=0.125, high=20),
+    unary(np.log10, torch.log10, low=0.125, high=20),
     unary(np.sin, torch.sin),
     unary(np.cos, torch.cos),
+    unary(np.tan, torch.tan),
+    unary(np.sinh, torch.sinh),
+    unary(np.cosh, torch.cosh),
     unary(np.tanh, torch.tanh),
+    unary(np.arcsin, torch.arcsin, low=-0.875, high=1),
+    unary(np.arccos, torch.arccos, low=-0.875, high=1),
+    unary(np.arctan, torch.arctan, low=-20, high=20),
+    unary(np.arcsinh, torch.arcsinh, low=-20, high=20),
+    unary(np.arccosh, torch.arccosh, low=1.125, high=20),
+    unary(np.arctanh, torch.arctanh, low=-0.875, high=1),
+    binary(np.arctan2, torch.arctan2, (-3, 3), (-3, 3), smooth=off_the_cut, twice=not_at_origin),
+    binary(np.hypot, torch.hypot, AWAY, (-3, 3)),  # at the origin torch has NaN: see test_ties.py
+    binary(np.logaddexp, torch.logaddexp, (-3, 3), (-3, 3)),
+    binary(np.logaddexp, torch.logaddexp, (-40, 40), (-40, 40), note="far apart"),
+    binary(np.logaddexp2, torch.logaddexp2, (-40, 40), (-3, 3)),
     # exponents are never 0 here, because there torch's second derivatives are wrong: see test_power.py
     binary(np.power, torch.pow, (0.5, 3), AWAY, forms=(operator.pow,)),
     Case(
@@ -89,6 +144,18 @@ CASES = [
     ),
     binary(np.maximum, torch.maximum, (-3, 3), (-3, 3), smooth=no_ties),
     binary(np.minimum, torch.minimum, (-3, 3), (-3, 3), smooth=no_ties),
+    binary(np.fmax, torch.fmax, (-3, 3), (-3, 3), smooth=no_ties),
+    binary(np.fmin, torch.fmin, (-3, 3), (-3, 3), smooth=no_ties),
+    binary(np.remainder, torch.remainder, (-3, 3), AWAY, forms=(operator.mod,), smooth=not_whole),
+    binary(np.fmod, torch.fmod, (-3, 3), AWAY, smooth=not_whole),
+    binary(np.floor_divide, torch_floor_divide, (-3, 3), AWAY, forms=(operator.floordiv,), smooth=not_whole),
+    step(np.floor, torch.floor),
+    step(np.ceil, torch.ceil),
+    step(np.trunc, torch.trunc),
+    step(np.fix, torch.fix),
+    step(np.rint, torch.round),
+    rounding(np.round),
+    rounding(np.around),
     Case(
         np.clip,
         (np.clip, lambda x, low, high: np.clip(x, a_min=low, a_max=high)),

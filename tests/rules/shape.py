@@ -1,42 +1,13 @@
-"""Cases of tinygrad_rnn/rules/shape.py: functions that only move entries.
-
-Where torch has no function of the same meaning, its result is ``x.reshape(-1)[positions]``, with the positions that
-NumPy's function moves the numbers 0, 1, 2, ... to.
-"""
-
-import math
+"""Cases of tinygrad_rnn/rules/shape.py: shapes, and the order of axes; those of indexing and joining beside them."""
 
 import numpy as np
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-import tinygrad_rnn as tg
-from tinygrad_rnn.array_interface import getitem
-from tinygrad_rnn.rules.shape import scatter
-
+from . import indexing, joining
 from .arrays import arrays, axes, broadcastable, shapes
-from .case import Case, torch
-
-
-def moved(function):
-    """Torch's form of ``function``, which only moves entries."""
-
-    def theirs(x, **options):
-        positions = function(np.arange(x.numel()).reshape(x.shape), **options)
-        return x.reshape(-1)[torch.tensor(np.array(positions))]
-
-    return theirs
-
-
-@st.composite
-def options_of(draw, options, min_dims=0):
-    """An array, and the options that ``options(x)`` draws for it."""
-    x = draw(arrays(draw(shapes(min_dims=min_dims))))
-    return [x], draw(options(x))
-
-
-def mover(function, options, forms=(), min_dims=0, **kwargs):
-    return Case(function, (function, *forms), moved(function), options_of(options, min_dims), **kwargs)
+from .case import Case
+from .moving import moved, mover, one_axis
 
 
 @st.composite
@@ -86,177 +57,39 @@ def broadcast(draw):
 
 
 @st.composite
-def joined(draw):
-    """One to three arrays that differ in the length of one axis, or (axis None) in everything."""
-    count = draw(st.integers(1, 3))
-    if draw(st.integers(0, 4)) == 4:
-        return [draw(arrays()) for _ in range(count)], {"axis": None}
-    shape = draw(shapes(min_dims=1))
-    axis = draw(st.sampled_from(range(-len(shape), len(shape))))
-    parts = []
-    for _ in range(count):
-        length = list(shape)
-        length[axis] = draw(st.sampled_from([2, 1, 3, 0]))
-        parts.append(draw(arrays(tuple(length))))
-    return parts, {"axis": axis}
+def moves(draw, x):
+    """Axes, and where they go."""
+    count = draw(st.integers(0, x.ndim))
+    ends = [draw(st.permutations(range(x.ndim)))[:count] for _ in range(2)]
+    source, destination = ([draw(st.sampled_from([k, k - x.ndim])) for k in end] for end in ends)
+    if count == 1 and draw(st.booleans()):
+        source, destination = source[0], destination[0]
+    return {"source": source, "destination": destination}
+
+
+def rolls_of_axes(x):
+    return st.fixed_dictionaries({"axis": one_axis(x), "start": st.integers(-x.ndim, x.ndim)})
+
+
+def quarter_turns(x):
+    planes = st.permutations(range(x.ndim)).map(lambda order: order[:2])
+    signed = planes.flatmap(lambda plane: st.tuples(*(st.sampled_from([k, k - x.ndim]) for k in plane)))
+    return st.fixed_dictionaries({"k": st.integers(-5, 5), "axes": signed})
 
 
 @st.composite
-def stacked(draw):
-    shape = draw(shapes())
-    count = draw(st.integers(1, 3))
-    return [draw(arrays(shape)) for _ in range(count)], {
-        "axis": draw(st.sampled_from(range(-len(shape) - 1, len(shape) + 1)))
-    }
-
-
-@st.composite
-def cut(draw):
-    """Where to cut, and which of the pieces are used."""
-    x = draw(arrays(draw(shapes(min_dims=1))))
-    axis = draw(st.sampled_from(range(-x.ndim, x.ndim)))
-    n = x.shape[axis]
-    equal = st.sampled_from([k for k in (1, 2, 3, 5) if n % k == 0])
-    marks = st.lists(st.integers(0, n + 1), max_size=3).map(sorted)
-    sections = draw(st.one_of(equal, marks, marks.map(tuple), marks.map(lambda m: np.array(m, int))))
-    count = sections if isinstance(sections, int) else len(sections) + 1
-    used = draw(st.lists(st.integers(0, count - 1), min_size=1, max_size=count))
-    return [x], {"sections": sections, "axis": axis, "used": used}
-
-
-def pieces(x, sections, axis, used):
-    found = np.split(x, sections, axis)
-    return [found[k] for k in used]
-
-
-def named_pieces(x, sections, axis, used):
-    found = np.split(x, indices_or_sections=sections, axis=axis)
-    return [found[k] for k in used]
-
-
-def their_pieces(x, sections, axis, used):
-    marks = sections if not isinstance(sections, int) else [x.shape[axis] // sections * k for k in range(1, sections)]
-    found = torch.tensor_split(x, [min(int(k), x.shape[axis]) for k in marks], axis)
-    return [found[k] for k in used]
-
-
-@st.composite
-def picked(draw):
-    """Indices of any shape, also negative and repeated, along an axis or into the flat array."""
-    x = draw(arrays(draw(shapes(min_dims=1))))
-    axis = draw(axes(x.ndim, several=False))
-    n = x.size if axis is None else x.shape[axis]
-    shape = draw(shapes(max_dims=2)) if n else draw(st.sampled_from([(0,), (2, 0)]))
-    indices = draw(hnp.arrays(np.intp, shape, elements=st.integers(-n, n - 1) if n else st.just(0)))
-    if draw(st.booleans()) and indices.size:
-        indices = indices.tolist()
-    return [x], {"indices": indices, "axis": axis}
-
-
-def nested(kind, values):
-    """Nested lists, or nested tuples, of indices."""
-    if kind == "list" or not isinstance(values, list):
-        return values
-    return tuple(nested(kind, part) for part in values)
-
-
-@st.composite
-def advanced(draw, shape):
-    """An index with arrays of integers (which broadcast, and repeat), masks, slices, None, an ellipsis and numbers."""
-    together = draw(hnp.array_shapes(min_dims=0, max_dims=2, min_side=0, max_side=3))
-    parts, dims, ellipsis = [], list(shape), False
-    while dims:
-        n = dims.pop(0)
-        kinds = (
-            ["slice", "array", "list", "tuple", "mask", "None", "end"]
-            + (["int"] if n else [])
-            + ["..."] * (not ellipsis)
-        )
-        kind = draw(st.sampled_from(kinds))
-        if kind == "end":
-            break
-        if kind == "slice":
-            parts.append(draw(st.slices(n)))
-        elif kind == "int":
-            parts.append(draw(st.integers(-n, n - 1)))
-        elif kind in ("array", "list", "tuple"):
-            own = tuple(1 if draw(st.booleans()) else k for k in together) if n else (0,)
-            indices = draw(hnp.arrays(np.intp, own, elements=st.integers(-n, n - 1) if n else st.just(0)))
-            parts.append(nested(kind, indices.tolist()) if kind != "array" and indices.size else indices)
-        elif kind == "mask":
-            parts.append(draw(hnp.arrays(bool, n)))
-        else:
-            dims.insert(0, n)
-            if kind == "None":
-                parts.append(None)
-                if len(parts) > 6:
-                    break
-            else:
-                ellipsis = True
-                dims = dims[len(dims) - draw(st.integers(0, len(dims))) :]
-                parts.append(...)
-    alone = len(parts) == 1 and not isinstance(parts[0], tuple) and draw(st.booleans())
-    return parts[0] if alone else tuple(parts)
-
-
-def is_index(x, index):
-    try:
-        x[index]
-    except IndexError:
-        return False
-    return True
-
-
-@st.composite
-def indexed(draw):
-    x = draw(arrays(draw(shapes())))
-    basic = hnp.basic_indices(x.shape, allow_newaxis=True, max_dims=5)
-    masks = hnp.arrays(bool, x.shape)
-    kinds = [basic, masks, advanced(x.shape)]
-    if x.ndim and x.size:
-        kinds.append(
-            hnp.integer_array_indices(x.shape, result_shape=hnp.array_shapes(max_dims=2, min_side=0, max_side=4))
-        )
-    index = draw(st.one_of(kinds).filter(lambda i: is_index(x, i)))
-    return [x], {"index": index}
-
-
-@st.composite
-def scattered(draw):
-    (x,), options = draw(indexed())
-    values = draw(arrays(x[options["index"]].shape))
-    return [values], {"index": options["index"], "shape": x.shape}
-
-
-def their_scatter(values, index, shape):
-    positions = np.arange(math.prod(shape)).reshape(shape)[index]
-    zeros = torch.zeros(math.prod(shape), dtype=values.dtype)
-    return zeros.index_add(0, torch.tensor(positions.flatten()), values.reshape(-1)).reshape(shape)
-
-
-def as_tensors(x, index):
-    """``x[index]`` with the index's arrays given as tensors."""
-    if isinstance(index, np.ndarray):
-        return x[tg.Tensor(index)]
-    if isinstance(index, tuple):
-        return x[tuple(tg.Tensor(part) if isinstance(part, np.ndarray) else part for part in index)]
-    return x[index]
+def shifts(draw, x):
+    """Any number of places, along no axis, one, or several of which some are the same."""
+    axis = draw(
+        st.one_of(st.none(), one_axis(x), st.lists(one_axis(x), min_size=1, max_size=3)) if x.ndim else st.none()
+    )
+    places = st.integers(-4, 4)
+    several = isinstance(axis, list) and draw(st.booleans())
+    shift = draw(st.tuples(*[places] * len(axis))) if several else draw(places)
+    return {"shift": shift, "axis": tuple(axis) if isinstance(axis, list) else axis}
 
 
 CASES = [
-    Case(getitem, (lambda x, index: x[index], as_tensors), moved(lambda x, index: x[index]), indexed(), weight=4),
-    Case(scatter, (scatter,), their_scatter, scattered(), weight=2),
-    Case(
-        np.take,
-        (
-            np.take,
-            lambda x, indices, axis: x.take(indices, axis),
-            lambda x, **o: np.take(x, o["indices"], axis=o["axis"]),
-        ),
-        moved(np.take),
-        picked(),
-        weight=2,
-    ),
     mover(np.reshape, new_shapes, (lambda x, shape, order: np.reshape(x, shape, order=order),)),
     mover(np.transpose, orders, (lambda x, axes: x.transpose(axes),)),
     mover(np.swapaxes, two_axes, (lambda x, axis1, axis2: x.swapaxes(axis1, axis2),), min_dims=1),
@@ -264,17 +97,25 @@ CASES = [
     Case(np.squeeze, (np.squeeze, lambda x, axis: x.squeeze(axis)), moved(np.squeeze), squeezable()),
     Case(np.broadcast_to, (np.broadcast_to,), moved(np.broadcast_to), broadcast()),
     mover(np.flip, lambda x: axes(x.ndim).map(lambda axis: {"axis": axis})),
-    Case(
-        np.concatenate,
-        (lambda *parts, axis: np.concatenate(parts, axis), lambda *parts, axis: np.concatenate(list(parts), axis=axis)),
-        lambda *parts, axis: torch.cat([p.reshape(-1) for p in parts]) if axis is None else torch.cat(parts, axis),
-        joined(),
+    mover(
+        np.ravel,
+        lambda _x: st.sampled_from([{"order": "C"}, {"order": "F"}, {}]),
+        (lambda x, **order: x.ravel(**order), lambda x, **order: x.flatten(*order.values())),
+        weight=1,
     ),
-    Case(
-        np.stack,
-        (lambda *parts, axis: np.stack(parts, axis), lambda *parts, axis: np.stack(arrays=list(parts), axis=axis)),
-        lambda *parts, axis: torch.stack(parts, axis),
-        stacked(),
+    mover(np.moveaxis, moves, weight=1),
+    mover(np.rollaxis, rolls_of_axes, min_dims=1, weight=1),
+    mover(
+        np.matrix_transpose,
+        lambda _x: st.just({}),
+        (np.linalg.matrix_transpose, lambda x: x.mT),
+        min_dims=2,
+        weight=0.5,
     ),
-    Case(np.split, (pieces, named_pieces), their_pieces, cut(), weight=2),
+    mover(np.fliplr, lambda _x: st.just({}), min_dims=2, weight=0.5),
+    mover(np.flipud, lambda _x: st.just({}), min_dims=1, weight=0.5),
+    mover(np.rot90, quarter_turns, min_dims=2, weight=1),
+    mover(np.roll, shifts),
+    *indexing.CASES,
+    *joining.CASES,
 ]

@@ -8,7 +8,7 @@ from peer import torch
 
 import tinygrad_rnn as tg
 
-VALUES = np.array([[0.5, 1.5, 2.0], [3.0, 0.25, 1.0]])
+from .forms import SAME, VALUES
 
 
 def leaf(values=VALUES, dtype=np.float64):
@@ -78,154 +78,6 @@ def test_matmul_with_anything(name):
         np.testing.assert_allclose(gradient(y, x).numpy(), slope, rtol=1e-15)
 
 
-# Each line: one thing, written in several ways.
-SAME = {
-    "sum of two axes": [lambda x: np.sum(x, axis=(0, 1)), lambda x: x.sum(axis=(0, 1)), lambda x: x.sum((-1, 0))],
-    "sum of none": [lambda x: np.sum(x, ()), lambda x: x.sum(axis=()), lambda x: x * 1],
-    "sum": [lambda x: np.sum(x, 0), lambda x: x.sum(0), np.add.reduce, lambda x: np.add.reduce(x, axis=0)],
-    "sum kept": [
-        lambda x: np.sum(x, 1, keepdims=True),
-        lambda x: x.sum(1, keepdims=True),
-        lambda x: np.add.reduce(x, axis=1, keepdims=True),
-        lambda x: np.add.reduce(x, 1, None, None, True),
-        lambda x: np.sum(a=x, axis=-1, keepdims=True),
-    ],
-    "sum in another dtype": [lambda x: np.sum(x, dtype=np.float64), lambda x: x.sum(None, np.float64)],
-    "mean": [lambda x: np.mean(x, 1), lambda x: x.mean(axis=1), lambda x: np.mean(x, axis=-1, dtype=np.float64)],
-    "max": [lambda x: np.max(x, 0), lambda x: np.amax(x, 0), lambda x: x.max(0), np.maximum.reduce],
-    "min": [lambda x: np.min(x, 0), lambda x: np.amin(x, 0), lambda x: x.min(axis=0), np.minimum.reduce],
-    "var": [lambda x: np.var(x, 0, ddof=1), lambda x: x.var(0, ddof=1), lambda x: np.var(x, 0, None, None, 1)],
-    "std": [lambda x: np.std(x, 0), lambda x: x.std(0), lambda x: np.sqrt(np.var(x, 0))],
-    "cumsum": [lambda x: np.cumsum(x, 0), lambda x: x.cumsum(0), np.add.accumulate],
-    "power": [
-        lambda x: x**3,
-        lambda x: np.power(x, 3),
-        lambda x: np.pow(x, 3),
-        lambda x: pow(x, 3),
-        lambda x: x * x * x,
-    ],
-    "square": [lambda x: x**2, np.square, lambda x: x * x, lambda x: x**2.0],
-    "root": [lambda x: x**0.5, np.sqrt],
-    "reciprocal": [lambda x: 1 / x, np.reciprocal, lambda x: x**-1],
-    "negative": [lambda x: -x, np.negative, lambda x: 0 - x],
-    "absolute": [abs, np.abs, np.absolute],
-    "copy": [lambda x: +x, np.copy, lambda x: x.copy(), lambda x: np.where(True, x, 0)],
-    "clip": [
-        lambda x: np.clip(x, 0.4, 1.75),
-        lambda x: np.clip(x, a_min=0.4, a_max=1.75),
-        lambda x: np.clip(x, min=0.4, max=1.75),
-        lambda x: np.clip(x, 0.4, a_max=1.75),
-        lambda x: x.clip(0.4, 1.75),
-        lambda x: x.clip(max=1.75, min=0.4),
-        lambda x: np.minimum(np.maximum(x, 0.4), 1.75),
-    ],
-    "clip one side": [
-        lambda x: np.clip(x, None, 1.75),
-        lambda x: np.clip(x, max=1.75),
-        lambda x: x.clip(max=1.75),
-        lambda x: np.minimum(1.75, x),
-    ],
-    "transpose": [
-        lambda x: x.T,
-        np.transpose,
-        lambda x: x.transpose(),
-        lambda x: x.transpose(1, 0),
-        lambda x: x.transpose((-1, 0)),
-        lambda x: np.transpose(a=x, axes=[1, 0]),
-        lambda x: np.permute_dims(x, (1, 0)),
-        lambda x: x.mT,
-        lambda x: x.swapaxes(0, 1),
-        lambda x: np.swapaxes(x, axis1=-1, axis2=0),
-        lambda x: np.einsum("ij->ji", x),
-        lambda x: np.einsum("ji", x),
-        lambda x: np.einsum(" b ... a ", x),
-    ],
-    "reshape": [
-        lambda x: x.reshape(3, 2),
-        lambda x: x.reshape((3, -1)),
-        lambda x: np.reshape(x, (3, 2)),
-        lambda x: np.reshape(x, shape=(-1, 2), order="C"),
-        lambda x: np.stack(np.split(x.reshape(-1), 3)),
-    ],
-    "reshape in Fortran's order": [lambda x: np.reshape(x, (3, 2), "F"), lambda x: x.T.reshape(2, 3).T],
-    "new axis": [
-        lambda x: x[:, None],
-        lambda x: np.expand_dims(x, 1),
-        lambda x: np.expand_dims(x, axis=-2),
-        lambda x: x.reshape(2, 1, 3),
-        lambda x: np.squeeze(np.expand_dims(x, (0, 2)), axis=0),
-    ],
-    "squeeze": [
-        lambda x: x[:1].squeeze(),
-        lambda x: np.squeeze(x[:1], 0),
-        lambda x: x[:1].squeeze(axis=-2),
-        lambda x: x[0],
-    ],
-    "broadcast": [
-        lambda x: np.broadcast_to(x, (2, 2, 3)),
-        lambda x: np.broadcast_to(x, shape=(2, 2, 3)),
-        lambda x: np.stack([x, x]),
-        lambda x: x + np.zeros((2, 1, 1)),
-    ],
-    "concatenate": [
-        lambda x: np.concatenate([x, x]),
-        lambda x: np.concatenate((x, x), axis=-2),
-        lambda x: np.concat([x, x]),
-        lambda x: np.concatenate(np.stack([x, x])),
-        lambda x: np.concatenate([x.reshape(-1), x], axis=None).reshape(4, 3),
-    ],
-    "stack": [
-        lambda x: np.stack(list(x), axis=1),
-        lambda x: np.stack(tuple(x), -1),
-        lambda x: np.stack(x, axis=1),
-        lambda x: x.T,
-    ],
-    "flip": [
-        lambda x: np.flip(x, 1),
-        lambda x: np.flip(m=x, axis=-1),
-        lambda x: x[:, ::-1],
-        lambda x: x[..., [2, 1, 0]],
-    ],
-    "split": [
-        lambda x: np.split(x, 3, axis=1)[1],
-        lambda x: np.split(x, np.int64(3), 1)[1],
-        lambda x: np.split(ary=x, indices_or_sections=[1, 2], axis=-1)[1],
-        lambda x: x[:, 1:2],
-    ],
-    "take": [
-        lambda x: np.take(x, [0, 0, 2], axis=1),
-        lambda x: x.take([0, 0, 2], 1),
-        lambda x: np.take(a=x, indices=np.array([0, 0, -1]), axis=-1),
-        lambda x: x[:, [0, 0, 2]],
-        lambda x: x.take(tg.Tensor([0, 0, 2]), -1),
-    ],
-    "entries": [lambda x: x[[0, 1, 1], [2, 0, 0]], lambda x: x[(0, 1, 1), (2, 0, 0)], lambda x: x.take([2, 3, 3])],
-    "rows": [
-        lambda x: x[[0, 0, 1]],
-        lambda x: x[(0, 0, 1),],
-        lambda x: x[np.array([0, 0, -1])],
-        lambda x: x.take([0, 0, 1], 0),
-    ],
-    "mask": [
-        lambda x: x[VALUES > 1],
-        lambda x: x[x > 1],
-        lambda x: x[(VALUES > 1).tolist()],
-        lambda x: x[np.nonzero(x > 1)],
-    ],
-    "iteration": [sum, lambda x: x[0] + x[1], lambda x: x.sum(0)],
-    "dot": [lambda x: x @ x.T, lambda x: np.dot(x, x.T), lambda x: x.dot(x.T), lambda x: np.einsum("ij,kj->ik", x, x)],
-    "dot with a number": [lambda x: np.dot(x, 2.0), lambda x: np.dot(np.array(2.0), x), lambda x: 2 * x],
-    "trace": [lambda x: np.einsum("ii", x[:, :2]), lambda x: x[0, 0] + x[1, 1]],
-    "full_like": [
-        lambda x: np.full_like(x, x[0, 1]),
-        lambda x: np.full_like(a=x, fill_value=x[0, 1]),
-        lambda x: x[0, 1] + 0 * x,
-    ],
-    "astype": [lambda x: x.astype(np.float32), lambda x: x.astype("float32"), lambda x: x.astype(np.dtype("f4"))],
-    "into float64": [lambda x: x.astype(np.float64), lambda x: x * np.float64(1)],
-}
-
-
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("name", SAME)
 def test_all_ways_of_writing_it(name, dtype):
@@ -285,6 +137,22 @@ def test_bounds_given_by_keyword_get_their_gradients():
 
 REFUSED = {
     "order that depends on the memory layout": lambda x: np.reshape(x, (3, 2), order="A").sum().backward(),
+    "ravel in the memory's order": lambda x: np.ravel(x, "K").sum().backward(),
+    "flatten in an order of the memory": lambda x: x.flatten("A").sum().backward(),
+    "padding with statistics": lambda x: np.pad(x, 1, "mean").sum().backward(),
+    "padding with a function": lambda x: np.pad(x, 1, lambda *_args: None).sum().backward(),
+    "padding with statistics of a part": lambda x: np.pad(x, 1, "mean", stat_length=1),
+    "padding with reflections about a point": lambda x: np.pad(x, 1, "reflect", reflect_type="odd").sum().backward(),
+    "padding with several tensors": lambda x: np.pad(x, 1, constant_values=(x[0, 0], x[0, 1])),
+    "differences from a given start": lambda x: np.diff(x, prepend=0),
+    "moves to fewer places": lambda x: np.moveaxis(x, [0, 1], [0]),
+    "stacks of unlike widths": lambda x: np.vstack([x, x[:, 1:]]),
+    "tensordot of unlike axes": lambda x: np.tensordot(x, x, 1),
+    "list of tensors in dot": lambda x: np.dot(x, [x[0, 0], x[0, 1], x[0, 2]]),
+    "list of tensors in where": lambda x: np.where(x > 1, [x[0], x[1]], 0),
+    "tuple of tensors in tensordot": lambda x: np.tensordot(x, (x[0], x[1]), ([0, 1], [0, 1])),
+    "list of tensors in einsum": lambda x: np.einsum("ij,ij", x, [x[0], x[1]]),
+    "list of tensors in clip": lambda x: np.clip(x, [x[0], x[1]], None),
     "einsum with lists of axes": lambda x: np.einsum(x, [0, 1], [0]).sum().backward(),
     "bound given twice": lambda x: np.clip(x, 0, None, min=1),
     "unknown keyword of take": lambda x: np.take(x, [0], mode="clip"),

@@ -15,6 +15,8 @@ def gates(x):
     return np.exp(a) * np.sin(b)
 
 
+WITH_ZEROS = np.array([[0.5, 0.0, 2.0, -1.5], [0.0, 3.0, 0.0, 1.0], [0.7, -0.2, 1.1, 0.4]])
+
 PROGRAMS = {
     "tanh": (np.tanh, torch.tanh, [A]),
     "power": (lambda x: x**5, lambda x: x**5, [A]),
@@ -41,6 +43,30 @@ PROGRAMS = {
     "cumulative sum and extremes": (
         lambda x: np.cos(np.cumsum(x, 1) * np.max(x, 1, keepdims=True)),
         lambda x: torch.cos(torch.cumsum(x, 1) * torch.amax(x, 1, keepdim=True)),
+        [A],
+    ),
+    "product": (lambda x: np.prod(x, axis=1), lambda x: torch.prod(x, 1), [WITH_ZEROS]),
+    "product of all": (lambda x: np.sin(np.prod(x)), lambda x: torch.sin(torch.prod(x)), [A]),
+    "cumulative product": (lambda x: np.cumprod(x, axis=1), lambda x: torch.cumprod(x, 1), [WITH_ZEROS]),
+    "cumulative product of all": (np.cumprod, lambda x: torch.cumprod(x.reshape(-1), 0), [A]),
+    "norms": (
+        lambda x: sum(np.linalg.norm(x, p, axis=1) for p in (None, 3, 1.5, -2)),
+        lambda x: sum(torch.linalg.vector_norm(x, p, 1) for p in (2, 3, 1.5, -2)),
+        [A],
+    ),
+    "Frobenius norm": (np.linalg.norm, torch.linalg.matrix_norm, [A]),
+    "arctan2": (np.arctan2, torch.arctan2, [A, A[::-1].copy()]),
+    "hypot": (np.hypot, torch.hypot, [A, A[::-1].copy()]),
+    "logaddexp": (np.logaddexp, torch.logaddexp, [A, A[::-1].copy()]),
+    "logaddexp2": (np.logaddexp2, torch.logaddexp2, [A, A[::-1].copy()]),
+    "inverse trigonometric functions": (
+        lambda x: np.arcsin(x / 4) * np.arctan(x) + np.arccos(x / 4) * np.arctanh(x / 4),
+        lambda x: torch.arcsin(x / 4) * torch.arctan(x) + torch.arccos(x / 4) * torch.arctanh(x / 4),
+        [A],
+    ),
+    "inverse hyperbolic functions": (
+        lambda x: np.arcsinh(x) * np.arccosh(2 + x * x) + np.tan(x / 4),
+        lambda x: torch.arcsinh(x) * torch.arccosh(2 + x * x) + torch.tan(x / 4),
         [A],
     ),
 }

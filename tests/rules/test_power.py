@@ -28,11 +28,32 @@ def theirs(a, b):
     return [g.numpy() for g in gradients(torch.pow, make, a, b, lambda y, x: torch.autograd.grad(y.sum(), x))]
 
 
-@pytest.mark.parametrize("a", [0.0, -0.0, 1.0, 2.0, 0.5, -1.0, -2.0, 1e200, 1e-200, np.inf])
-@pytest.mark.parametrize("b", [0.0, 1.0, 2.0, 3.0, 0.5, 1.5, -1.0, -2.0, -0.5])
+BASES = [0.0, -0.0, 1.0, 2.0, 0.5, -1.0, -2.0, 1e200, 1e-200, np.inf, np.nan]
+EXPONENTS = [0.0, -0.0, 1.0, 2.0, 3.0, 0.5, 1.5, 2.5, -1.0, -2.0, -0.5, np.inf, -np.inf, np.nan]
+
+
+@pytest.mark.parametrize("a", BASES)
+@pytest.mark.parametrize("b", EXPONENTS)
 def test_first_derivatives_are_torchs(a, b):
     for found, expected in zip(ours(a, b), theirs(a, b), strict=True):
         np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("number", sorted({*BASES, *EXPONENTS} - {1e200, 1e-200}, key=str))
+def test_first_derivatives_beside_a_number_are_torchs(number, dtype):
+    points = np.array([p for p in BASES if p not in (1e200, 1e-200)], dtype)
+    for power in (lambda x: x**number, lambda x: number**x):
+        x, t = tg.Tensor(points, requires_grad=True), torch.tensor(points, requires_grad=True)
+        with np.errstate(all="ignore"):
+            y = power(x)
+            (found,) = tg.grad(y, x, np.ones(points.shape))
+        z = power(t)
+        (expected,) = torch.autograd.grad(z, t, torch.ones_like(z))
+        assert (y.dtype, found.dtype) == (np.dtype(dtype), np.dtype(dtype))
+        here = ~((points == 0) & np.signbit(points))  # torch's (-0.0)**-0.5 is -inf, NumPy's inf; so are the slopes
+        np.testing.assert_allclose(y.numpy()[here], z.numpy(force=True)[here], rtol=1e-6)
+        np.testing.assert_allclose(found.numpy()[here], expected.numpy()[here], rtol=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -103,3 +103,93 @@ def test_where_passes_no_gradient_to_what_it_did_not_pick():
     np.testing.assert_array_equal(g.numpy(), [1, 0])
     m = tg.Tensor(np.array([1.0, 0.0]), requires_grad=True)  # as a condition, a float has no gradient
     assert not np.where(m, 2.0, 3.0).requires_grad
+
+
+def second(ours, *arrays):
+    """All second derivatives of a sum, added up over the directions, for each argument."""
+    tensors = [tg.Tensor(np.array(a, float), requires_grad=True) for a in arrays]
+    first = tg.grad(ours(*tensors).sum(), tensors, create_graph=True)
+    found = tg.grad(sum(g.sum() for g in first), tensors, allow_unused=True)
+    return [np.zeros(t.shape) if g is None else g.numpy() for t, g in zip(tensors, found, strict=True)]
+
+
+@pytest.mark.parametrize("name", ["fmax", "fmin"])
+def test_fmax_and_fmin_give_all_to_the_first_of_equals_and_none_to_nan(name):
+    a, b = [1.0, 1.0, np.nan, 2.0, np.nan, np.inf, -0.0], [1.0, 2.0, 2.0, np.nan, np.nan, np.inf, 0.0]
+    ga, gb = agree(getattr(np, name), getattr(torch, name), a, b)
+    np.testing.assert_array_equal(ga + gb, np.arange(1.0, 8.0))
+    np.testing.assert_array_equal(ga[[0, 2, 3, 4, 5, 6]], [1, 0, 4, 5, 6, 7])
+
+
+def test_hypot_has_no_slope_at_the_origin():
+    ga, gb = agree(np.hypot, torch.hypot, [0.0, 3.0, -0.0], [2.0, 0.0, -1.0])
+    np.testing.assert_array_equal(ga, [0, 2, 0])
+    np.testing.assert_array_equal(gb, [1, 0, -3])
+    origin = tg.Tensor(np.zeros(2), requires_grad=True)
+    (g,) = tg.grad(np.hypot(origin, [0.0, 1.0]).sum(), origin)
+    np.testing.assert_array_equal(g.numpy(), [0, 0])  # torch gives NaN; its norm of the vector (0, 0) gives 0
+    for h in second(np.hypot, [0.0], [0.0]):
+        np.testing.assert_array_equal(h, [0.0])
+
+
+def test_arctan2_has_no_slope_at_the_origin_and_its_own_on_both_sides_of_the_cut():
+    a, b = [0.0, -0.0, 0.0, -0.0, 0.0, 1.0], [0.0, 0.0, -1.0, -1.0, 1.0, 0.0]
+    ga, gb = agree(np.arctan2, torch.arctan2, a, b)
+    np.testing.assert_array_equal(ga, [0, 0, -3, -4, 5, 0])
+    np.testing.assert_array_equal(gb, [0, 0, 0, 0, 0, -6])
+    for h in second(np.arctan2, [0.0], [0.0]):
+        np.testing.assert_array_equal(h, [0.0])  # torch gives NaN
+
+
+def test_cbrt_is_vertical_at_0():
+    x = tg.Tensor(np.array([0.0, -0.0, -8.0]), requires_grad=True)
+    with np.errstate(divide="ignore"):
+        (g,) = tg.grad(np.cbrt(x).sum(), x)
+    np.testing.assert_allclose(g.numpy(), [np.inf, np.inf, 1 / 12])
+
+
+@pytest.mark.parametrize("name", ["logaddexp", "logaddexp2"])
+def test_logarithms_of_sums_of_infinities(name):
+    a, b = [np.inf, -np.inf, np.inf, -np.inf, 800.0, -800.0], [1.0, 1.0, -np.inf, np.inf, 0.0, 0.0]
+    ga, gb = agree(getattr(np, name), getattr(torch, name), a, b)
+    np.testing.assert_allclose(ga / np.arange(1, 7), [1, 0, 1, 0, 1, 0], atol=1e-200)
+    np.testing.assert_allclose(gb / np.arange(1, 7), [0, 1, 0, 1, 0, 1], atol=1e-200)
+    for h in second(getattr(np, name), a, b):
+        np.testing.assert_allclose(h, np.zeros(6), atol=1e-200)  # torch gives NaN, infinity / infinity
+    with np.errstate(invalid="ignore"):
+        ga, gb = agree(getattr(np, name), getattr(torch, name), [np.inf, -np.inf], [np.inf, -np.inf])
+    assert np.isnan([ga, gb]).all()
+
+
+QUOTIENTS = [(5, 3), (-5, 3), (5, -3), (-5, -3), (6, 3), (-6, 3), (0, 3), (-0.0, 3), (0, -3), (2, 5), (-2, 5)]
+
+
+@pytest.mark.parametrize("name", ["remainder", "fmod"])
+def test_remainders_of_either_sign(name):
+    a, b = np.array([*QUOTIENTS, (5, np.inf), (-5, np.inf), (5, -np.inf), (1e300, 1e-5)], float).T
+    with np.errstate(all="ignore"):
+        agree(getattr(np, name), getattr(torch, name), a, b)
+
+
+@pytest.mark.parametrize(("a", "b", "floor", "whole"), [(5.0, 0.1, 49, 49), (-5.0, 0.1, -50, -49)])
+def test_remainders_that_are_almost_the_divisor(a, b, floor, whole):
+    for function, quotient in ((np.remainder, floor), (np.fmod, whole)):
+        divisor = tg.Tensor(np.array(b), requires_grad=True)
+        (g,) = tg.grad(function(a, divisor), divisor)
+        assert g.item() == -quotient  # torch.fmod: 50, the quotient rounded, as if nothing remained
+        np.testing.assert_allclose(quotient * b + function(a, b), a, rtol=1e-15)
+
+
+def test_floor_divide_is_a_step():
+    for g in agree(np.floor_divide, lambda a, b: torch.div(a, b, rounding_mode="floor"), *np.array(QUOTIENTS, float).T):
+        np.testing.assert_array_equal(g, np.zeros(len(QUOTIENTS)))
+
+
+@pytest.mark.parametrize("name", ["floor", "ceil", "trunc", "fix", "rint", "round", "around", "sign"])
+def test_steps_have_the_derivative_0_also_where_they_jump(name):
+    theirs = getattr(torch, {"rint": "round", "around": "round"}.get(name, name))
+    x = [-2.0, -1.5, -0.5, -0.0, 0.0, 0.5, 1.5, 2.5, 3.0]
+    (g,) = agree(getattr(np, name), theirs, x)
+    np.testing.assert_array_equal(g, np.zeros(9))
+    t = tg.Tensor(np.array(x), requires_grad=True)
+    assert getattr(np, name)(t).requires_grad

@@ -1,4 +1,4 @@
-"""Rules of products: matmul, dot and einsum.
+"""Rules of products: matmul, tensordot, dot, outer, kron, einsum and their kin.
 
 For C = A B the gradients are G B^T and A^T G (Petersen and Pedersen, *The Matrix Cookbook*, section 2); batches in
 front are summed over by the walk where they were broadcast.
@@ -76,33 +76,96 @@ primitive_of(np.matmul).gather[1] = Gather(_weight_rows, _weight_gradient)
 primitive_of(np.matmul, product)
 
 
-def _summed_first(ndim: int) -> list[int]:
-    """The order of axes that brings the summed one of ``dot``'s second argument to the front."""
-    summed = max(ndim - 2, 0)
-    return [summed, *(k for k in range(ndim) if k != summed)]
+def _paired(axes: Any, a_ndim: int, b_ndim: int) -> tuple[list[int], list[int]]:
+    """The axes of either argument that ``tensordot`` sums over, in pairs."""
+    if not isinstance(axes, (list, tuple)) and np.ndim(axes) == 0:
+        return list(range(a_ndim - int(axes), a_ndim)), list(range(int(axes)))
+    of_a, of_b = (np.ravel(part).tolist() for part in axes)
+    return [k % a_ndim for k in of_a], [k % b_ndim for k in of_b]
+
+
+def _in_order(y: Any, axes: list[int]) -> Any:
+    """The array whose axes ``axes`` are those of y, put in their places."""
+    return np.transpose(y, sorted(range(len(axes)), key=axes.__getitem__))
+
+
+def _tensordot_a(g: Any, _y: Any, _a: Any, b: Any, axes: Any = 2) -> Any:
+    """g and b summed over b's own axes; b's others stand where they met those of a."""
+    ndim = np.ndim(b)
+    of_a, of_b = _paired(axes, _a.ndim, ndim)
+    own, others = [k for k in range(_a.ndim) if k not in of_a], [k for k in range(ndim) if k not in of_b]
+    summed = np.tensordot(g, b, (range(len(own), g.ndim), others))
+    return _in_order(summed, own + [k for _, k in sorted(zip(of_b, of_a, strict=True))])
+
+
+def _tensordot_b(g: Any, _y: Any, a: Any, _b: Any, axes: Any = 2) -> Any:
+    ndim = np.ndim(a)
+    of_a, of_b = _paired(axes, ndim, _b.ndim)
+    own, others = [k for k in range(_b.ndim) if k not in of_b], [k for k in range(ndim) if k not in of_a]
+    summed = np.tensordot(a, g, (others, range(len(others))))
+    return _in_order(summed, [k for _, k in sorted(zip(of_a, of_b, strict=True))] + own)
+
+
+defvjp(np.tensordot, _tensordot_a, _tensordot_b)
+
+
+def _last_but_one(ndim: int) -> int:
+    """The axis of its second argument that ``dot`` sums over."""
+    return max(ndim - 2, 0)
 
 
 def _dot_a(g: Any, _y: Any, _a: Any, b: Any) -> Any:
-    if _a.ndim == 0 or np.ndim(b) == 0:
-        return g * b
-    columns = np.transpose(b, _summed_first(np.ndim(b)))
-    n, rest = columns.shape[0], math.prod(columns.shape[1:])
-    rows = np.reshape(g, (math.prod(_a.shape[:-1]), rest))
-    return np.reshape(np.matmul(rows, np.transpose(np.reshape(columns, (n, rest)))), _a.shape)
+    ndim = np.ndim(b)
+    return g * b if _a.ndim == 0 or ndim == 0 else _tensordot_a(g, _y, _a, b, (-1, _last_but_one(ndim)))
 
 
 def _dot_b(g: Any, _y: Any, a: Any, _b: Any) -> Any:
-    if np.ndim(a) == 0 or _b.ndim == 0:
-        return g * a
-    order = _summed_first(_b.ndim)
-    shape = [_b.shape[k] for k in order]
-    lead = math.prod(np.shape(a)[:-1])
-    rows = np.reshape(a, (lead, shape[0]))
-    flat = np.matmul(np.transpose(rows), np.reshape(g, (lead, math.prod(shape[1:]))))
-    return np.transpose(np.reshape(flat, shape), sorted(range(_b.ndim), key=order.__getitem__))
+    return g * a if np.ndim(a) == 0 or _b.ndim == 0 else _tensordot_b(g, _y, a, _b, (-1, _last_but_one(_b.ndim)))
+
+
+def _inner_a(g: Any, _y: Any, _a: Any, b: Any) -> Any:
+    return g * b if _a.ndim == 0 or np.ndim(b) == 0 else _tensordot_a(g, _y, _a, b, (-1, -1))
+
+
+def _inner_b(g: Any, _y: Any, a: Any, _b: Any) -> Any:
+    return g * a if np.ndim(a) == 0 or _b.ndim == 0 else _tensordot_b(g, _y, a, _b, (-1, -1))
 
 
 defvjp(np.dot, _dot_a, _dot_b)
+defvjp(np.inner, _inner_a, _inner_b)
+defvjp(
+    np.vdot,
+    lambda g, _y, _a, b: g * np.reshape(b, _a.shape),
+    lambda g, _y, a, _b: g * np.reshape(a, _b.shape),
+)
+defvjp(
+    np.outer,
+    lambda g, _y, _a, b, _out=None: np.reshape(np.matmul(g, np.ravel(b)), _a.shape),
+    lambda g, _y, a, _b, _out=None: np.reshape(np.matmul(np.ravel(a), g), _b.shape),
+)
+
+
+def _alternating(odd: tuple[int, ...], even: tuple[int, ...]) -> list[int]:
+    """Two shapes as one, an axis of either in turn; the shorter has axes of length 1 before it."""
+    ndim = max(len(odd), len(even))
+    pairs = zip((1,) * (ndim - len(odd)) + odd, (1,) * (ndim - len(even)) + even, strict=True)
+    return [n for pair in pairs for n in pair]
+
+
+def _kron_a(g: Any, _y: Any, _a: Any, b: Any) -> Any:
+    """Each axis of the result is one of a and one of b: summed over b's."""
+    shape, ones = np.shape(b), (1,) * max(_a.ndim, np.ndim(b))
+    terms = np.reshape(g, _alternating(_a.shape, shape)) * np.reshape(b, _alternating(ones, shape))
+    return np.reshape(np.sum(terms, axis=tuple(range(1, terms.ndim, 2))), _a.shape)
+
+
+def _kron_b(g: Any, _y: Any, a: Any, _b: Any) -> Any:
+    shape, ones = np.shape(a), (1,) * max(np.ndim(a), _b.ndim)
+    terms = np.reshape(g, _alternating(shape, _b.shape)) * np.reshape(a, _alternating(shape, ones))
+    return np.reshape(np.sum(terms, axis=tuple(range(0, terms.ndim, 2))), _b.shape)
+
+
+defvjp(np.kron, _kron_a, _kron_b)
 
 
 def _letters(subscripts: Any, operands: Sequence[Any]) -> tuple[list[str], str]:
@@ -146,6 +209,8 @@ def _einsum(i: int, g: Any, _y: Any, subscripts: Any, *operands: Any, **kwargs: 
     reachable = {c for t, _ in factors for c in t}
     kept = "".join(c for c in target if c in reachable)
     formula = f"{','.join(t for t, _ in factors)}->{kept}"
+    if not isinstance(kwargs.get("optimize", ""), str):  # a path that was given is one of the other formula
+        kwargs["optimize"] = bool(kwargs["optimize"])
     answer = np.einsum(formula, *(o for _, o in factors), **kwargs)
     return np.reshape(answer, [answer.shape[kept.index(c)] if c in kept else 1 for c in target])
 

@@ -31,6 +31,7 @@ class Comparison:
         label, name, shape: Of the input.
         rows: Words for each row.
         columns: Words for each column.
+        phrase: How the words of a row and of a column make those of an entry.
         analytic, numeric, error: The derivatives, and the error bars of the numeric ones: shape (rows, columns).
         bend: Slope on the right less slope on the left where there is a kink, NaN where only one of them is there.
         kink: Where there is no derivative to compare with.
@@ -48,7 +49,9 @@ class Comparison:
         analytic: Any,
         derivatives: Sequence[Derivative],
         tolerance: Tolerance,
+        phrase: str = "d {} / d {}",
     ) -> None:
+        self.phrase = phrase
         self.label, self.name, self.shape, self.rows, self.columns = label, name, shape, rows, columns
         self.analytic = analytic
         parts = [np.zeros((len(rows), 0)), *(np.stack(d)[..., None] for d in derivatives)]
@@ -87,7 +90,7 @@ class Comparison:
         return tuple(int(k) for k in np.unravel_index(column, self.shape))
 
     def words_of(self, place: tuple[int, int]) -> str:
-        return f"d {self.rows[place[0]]} / d {self.columns[place[1]]}"
+        return self.phrase.format(self.rows[place[0]], self.columns[place[1]])
 
     def __str__(self) -> str:
         words = f"{self.label} {self.name!r}" if self.name else self.label

@@ -17,7 +17,7 @@ from ..tensor import Tensor
 from ..transforms import grad
 from ..tree import leaves
 from .comparison import Comparison, Tolerance
-from .differences import differentiate, noise_of
+from .differences import Derivative, differentiate, noise_of
 
 WHOLE_JACOBIAN = 100  # up to so many results each has a row of its own
 PROJECTIONS = 10
@@ -113,7 +113,7 @@ def compare(
         return found if weights is None else weights @ found
 
     start, noise = values(), _noise(subject, values)
-    comparisons = []
+    comparisons = [_two_walks(rows, y if weights is None else weights @ y, start, options)] if order > 1 else []
     for label, variable in subject.variables.items():
         derivatives = []
         for move in moves[label] if moves[label] is not None else np.ndindex(variable.shape):
@@ -140,6 +140,23 @@ def compare(
             )
         )
     return comparisons
+
+
+def _two_walks(rows: Sequence[str], recorded: Any, plain: Any, options: Options) -> Comparison:
+    """The gradient by a walk on tensors beside that by a walk on arrays: rules must say the same on both."""
+    nothing = np.zeros(1)
+    derivatives = [Derivative(np.array([value]), nothing, nothing, ~np.isfinite([value])) for value in plain]
+    return Comparison(
+        "recorded walk against plain walk",
+        None,
+        (len(rows),),
+        [""],
+        rows,
+        analytic=recorded[None],
+        derivatives=derivatives,
+        tolerance=options.tolerance,
+        phrase="{}{}",
+    )
 
 
 def _along(at: Callable[[float], None], values: Callable[[], Any]) -> Callable[[float], Any]:

@@ -1,4 +1,4 @@
-"""Derivatives as functions of their inputs."""
+"""The gradients of outputs that are there already (torch.autograd.grad)."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from .backward import seed
-from .tensor import Tensor, lift
-from .walk import walk
+from ..backward import seed
+from ..tensor import Tensor, lift
+from ..walk import walk
+from .recorded import recording
 
 
 def grad(
@@ -29,7 +30,8 @@ def grad(
         outputs: A tensor or a sequence of them.
         inputs: The tensors to differentiate with respect to: leaves, or computed on the way.
         grad_outputs: What the walk starts with, one for each output and of its shape; None stands for 1 of a scalar.
-        create_graph: Record the walk itself, so that the results can be differentiated again.
+        create_graph: Record the walk itself, so that the results can be differentiated again, at least with respect to
+            the input each belongs to. (That of a constant gradient, as of ``relu(x).sum()``, is 0.)
         retain_graph: Keep what the graph has saved for another walk. None: as ``create_graph``.
         allow_unused: None for an input that the outputs do not depend on, instead of an error.
 
@@ -46,7 +48,7 @@ def grad(
     if callable(outputs):
         raise TypeError(
             "grad: expected tensors, got a function; tg.grad differentiates outputs that are there already. For a "
-            "function use tg.vjp(f, x) or tg.jacobian(f, x)"
+            "function use tg.vjp(f, x), tg.jacobian(f, x) or tg.hessian(f, x)"
         )
     outs, ins = _tensors(outputs, "outputs"), _tensors(inputs, "inputs")
     if grad_outputs is None:
@@ -79,8 +81,18 @@ def grad(
         if g is not None and id(g) in given:
             g = np.copy(g)
         given.add(id(g))
-        results.append(None if g is None else g if isinstance(g, Tensor) else lift(None, g))
+        result = None if g is None else g if isinstance(g, Tensor) else lift(None, g)
+        results.append(_led_to(tensor, result) if create_graph and result is not None else result)
     return tuple(results)
+
+
+def _led_to(tensor: Tensor, gradient: Tensor) -> Tensor:
+    """The same gradient; if it is constant, of a graph in which the derivative by its input is 0, and no error."""
+    if gradient.requires_grad:
+        return gradient
+    with recording():
+        attached: Any = np.where(False, tensor, gradient)
+    return attached  # type: ignore[no-any-return]
 
 
 def _one_each(grad_outputs: Sequence[Any], output: Tensor) -> bool:

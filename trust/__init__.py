@@ -1,0 +1,1 @@
+"""How far the checks can be trusted: commands that print it. ``python -m trust --help``"""

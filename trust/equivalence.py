@@ -1,0 +1,141 @@
+"""Does a changed rule say anything else than the right one? Asked at many random points, not of the suite."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+import tinygrad_rnn as tg
+from tinygrad_rnn.primitives import Primitive
+from tinygrad_rnn.tensor import Tensor, bare
+from tinygrad_rnn.testing.strategies import Program
+from tinygrad_rnn.tree import leaves
+
+from .mutation import Mutant, Site
+
+POINTS = 1000
+_JITTER = 0.04  # less than the distance that operands keep from kinks
+
+
+class Point:
+    """A call of a primitive that programs made: its arguments."""
+
+    def __init__(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        self.args, self.kwargs = args, kwargs
+
+
+@contextmanager
+def _recording(entry: Primitive, points: list[Point]) -> Iterator[None]:
+    """Inside, calls of the primitive leave their arguments in ``points``."""
+    call = entry.call
+
+    def noted(*args: Any, **kwargs: Any) -> Any:
+        points.append(Point(args, kwargs))
+        return call(*args, **kwargs)
+
+    entry.call = noted
+    try:
+        yield
+    finally:
+        entry.call = call
+
+
+def points_of(entry: Primitive, programs: Sequence[Program]) -> list[Point]:
+    """The calls of a primitive that the programs and their recorded derivatives make."""
+    rng = np.random.default_rng(1)
+    points: list[Point] = []
+    with _recording(entry, points), np.errstate(all="ignore"):
+        for program in programs:
+            inputs = [Tensor(x, requires_grad=True) for x in program.inputs]
+            results = [y for _, y in leaves(program(*inputs)) if isinstance(y, Tensor) and y.requires_grad]
+            if results:
+                starts = [rng.standard_normal(y.shape) for y in results]
+                tg.grad(results, inputs, starts, create_graph=True, allow_unused=True)
+    return points
+
+
+def _moved(value: Any, rng: np.random.Generator) -> Any:
+    """Floats a little elsewhere, so that no number is a special one."""
+    if isinstance(value, np.ndarray) and value.dtype == np.float64:
+        return value + rng.uniform(-_JITTER, _JITTER, value.shape)
+    if isinstance(value, list):
+        return type(value)(_moved(part, rng) for part in value)
+    return value
+
+
+def _outcome(site: Site, rule: Callable[..., Any], point: Sequence[Any], y: Any, g: Any, kwargs: Any) -> Any:
+    """What a rule says at a point, in a form that can be compared."""
+    saved = getattr(y, "saved", None)
+    y = getattr(y, "y", y)
+    if site.part == "definition":
+        return bare(rule(*point, **kwargs))
+    if site.part == "joint":
+        return list(rule((True,) * len(point), g, y, saved, *point, **kwargs))
+    if site.part == "rest":
+        return [rule(i, g, y, *point, **kwargs) for i in range(len(point)) if isinstance(point[i], np.ndarray)]
+    if site.part == "into":
+        buffer = np.zeros(point[site.argument].shape)
+        rule(buffer, g, *point)
+        return buffer
+    if site.part == "gather":
+        if not site.entry.gather[site.argument].rows(g, *point):
+            raise ValueError("such a call is not gathered")
+        return rule([(g, tuple(point)), (g * 0.5, tuple(point))])
+    answer = rule(g, y, *point, **kwargs)
+    shape = getattr(point[site.argument], "shape", None)
+    return answer if shape is None or isinstance(answer, (list, tuple)) else _fitted(np.asarray(answer), shape)
+
+
+def _fitted(d: Any, shape: tuple[int, ...]) -> Any:
+    """As the walk does it: summed where the argument was broadcast, repeated where it was summed."""
+    d = d.sum(axis=tuple(range(max(d.ndim - len(shape), 0))))
+    d = d.sum(axis=tuple(k for k in range(-d.ndim, 0) if shape[k] == 1 and d.shape[k] != 1), keepdims=True)
+    return np.broadcast_to(d, shape)
+
+
+def _same(a: Any, b: Any) -> bool:
+    if isinstance(a, (list, tuple)):
+        return isinstance(b, (list, tuple)) and len(a) == len(b) and all(map(_same, a, b))
+    if a is None or b is None:
+        return a is b
+    a, b = np.asarray(a), np.asarray(b)
+    return a.shape == b.shape and np.allclose(a, b, rtol=1e-9, atol=1e-12, equal_nan=True)
+
+
+def differs_at(mutant: Mutant, calls: Sequence[Point], points: int = POINTS) -> str | None:
+    """Where the mutant is first seen to differ from the right rule, in words; None: at none of the random points.
+
+    A point is one of the calls that random programs made, its floats moved a little, with a random gradient.
+    """
+    rng = np.random.default_rng(0)
+    entry, right = mutant.site.entry, mutant.site.rule
+    done = attempts = 0
+    while calls and done < points and attempts < 10 * points:
+        call = calls[attempts % len(calls)]
+        attempts += 1
+        with np.errstate(all="ignore"):
+            try:
+                args = tuple(_moved(a, rng) for a in call.args)
+                y = entry.call(*args, **call.kwargs)
+                g = _gradient(getattr(y, "y", y), rng)
+                expected = _outcome(mutant.site, right, args, y, g, call.kwargs)
+            except Exception:  # this call does not go through this rule
+                continue
+            done += 1
+            try:
+                found = _outcome(mutant.site, mutant.rule, args, y, g, call.kwargs)
+            except Exception as error:  # whatever a wrong rule raises, it is not what the right one does
+                return f"{type(error).__name__} at point {done}"
+            if not _same(expected, found):
+                return f"differs at point {done}"
+    return None if done >= points else f"only {done} points could be tried, so it is not called equivalent"
+
+
+def _gradient(y: Any, rng: np.random.Generator) -> Any:
+    """A random gradient of a result, or of each of several."""
+    if isinstance(y, (list, tuple)):
+        return [rng.standard_normal(np.shape(part)) for part in y]
+    return rng.standard_normal(np.shape(y))

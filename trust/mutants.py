@@ -1,0 +1,115 @@
+"""The mutation score: how many of the wrong rules that a machine can think of does the property suite find?"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tqdm import tqdm
+
+from tinygrad_rnn.primitives import Primitive
+
+from .equivalence import POINTS, differs_at, points_of
+from .mutation import mutants
+from .suite import PROGRAMS, by_entry, entries, failure
+
+EXPLAINED = Path(__file__).with_name("survivors.json")
+
+
+class Result(NamedTuple):
+    """What became of one mutant.
+
+    Attributes:
+        mutant: Words for it.
+        kind: Of mistake.
+        outcome: "killed", "survived" or "equivalent".
+        detail: Killed: by what; survived: at which of the random points it differs.
+        programs: How many it took to kill it.
+    """
+
+    mutant: str
+    kind: str
+    outcome: str
+    detail: str
+    programs: int
+
+
+_PROGRAMS: dict[Primitive, Any] = {}
+
+
+def _start(count: int) -> None:
+    _PROGRAMS.update(by_entry(count))
+
+
+def judge(number: int) -> list[Result]:
+    """Plant each mutant of one entry, and see what the suite says."""
+    entry = entries()[number]
+    programs = _PROGRAMS.get(entry, [])
+    found, calls = [], None
+    for mutant in mutants(entry):
+        with mutant.planted():
+            seen = failure(programs)
+        if seen is not None:
+            found.append(Result(str(mutant), mutant.kind, "killed", seen[1], seen[0]))
+            continue
+        calls = points_of(entry, programs) if calls is None else calls
+        point = differs_at(mutant, calls)
+        outcome = "equivalent" if point is None else "survived"
+        found.append(Result(str(mutant), mutant.kind, outcome, point or "", 0))
+    return found
+
+
+def run(only: str | None = None, count: int = PROGRAMS, processes: int | None = None) -> list[Result]:
+    """Judge all mutants of the table, or of the entries named ``only``."""
+    numbers = [k for k, entry in enumerate(entries()) if only is None or entry.name == only]
+    if not numbers:
+        raise ValueError(f"mutants: no entry of the table is called {only!r}")
+    found = []
+    with (
+        ProcessPoolExecutor(processes, initializer=_start, initargs=(count,)) as pool,
+        tqdm(total=len(numbers), desc="mutants", unit="rule") as bar,
+    ):
+        for done in as_completed([pool.submit(judge, k) for k in numbers]):
+            found += done.result()
+            bar.update()
+    return sorted(found)
+
+
+def report(found: list[Result], seconds: float) -> str:
+    """The table, and the lists of those that live."""
+    explained: dict[str, str] = json.loads(EXPLAINED.read_text()) if EXPLAINED.exists() else {}
+    kinds = sorted({r.kind for r in found}, key=lambda kind: -sum(r.kind == kind for r in found))
+    lines = [f"{'kind of mistake':<36}{'killed':>8}{'survived':>10}{'equivalent':>12}"]
+    for kind in [*kinds, None]:
+        counts = Counter(r.outcome for r in found if kind in (r.kind, None))
+        numbers = f"{counts['killed']:>8}{counts['survived']:>10}{counts['equivalent']:>12}"
+        lines.append(f"{kind or 'all':<36}{numbers}")
+    killed, survived = (sum(r.outcome == outcome for r in found) for outcome in ("killed", "survived"))
+    by_value = sum(r.detail == "derivative" for r in found)
+    lines += [
+        "",
+        f"{killed} of {killed + survived} mutants that change a derivative were killed: "
+        f"{100 * killed / max(killed + survived, 1):.2f} %; {by_value} by a wrong derivative, {killed - by_value} by "
+        f"an error; {len(found) - killed - survived} equivalent at {POINTS} random points",
+        f"run time: {seconds:.0f} s",
+    ]
+    for outcome in ("survived", "equivalent"):
+        chosen = [r for r in found if r.outcome == outcome]
+        if chosen:
+            lines += ["", f"{outcome}:"]
+            lines += [
+                f"  {r.mutant}{f': {r.detail}' if r.detail else ''}"
+                + (f"\n    {explained.get(r.mutant, 'NOT EXPLAINED')}" if outcome == "survived" else "")
+                for r in chosen
+            ]
+    return "\n".join(lines)
+
+
+def main(only: str | None, count: int, processes: int | None) -> str:
+    started = time.perf_counter()
+    found = run(only, count, processes)
+    return report(found, time.perf_counter() - started)

@@ -1,0 +1,91 @@
+"""Are wrong rules found, and shrunk to something a reader sees at once? One planted in each function of the table."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from concurrent.futures import ProcessPoolExecutor
+from typing import NamedTuple
+
+import hypothesis
+import numpy as np
+from tqdm import tqdm
+
+import tinygrad_rnn as tg
+from tinygrad_rnn.testing.strategies import Program, programs
+
+from .mutation import Mutant, mutants
+from .suite import entries
+
+EXAMPLES = 200
+
+
+class Hunt(NamedTuple):
+    """What became of one wrong rule: the examples until it was first seen (None: it was not), and the program that
+    was left of it in the end."""
+
+    mutant: str
+    examples: int | None
+    operations: int
+    program: str
+
+
+def wrong(program: Program) -> bool:
+    """Does the checker say so?"""
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        for order, projections in ((1, None), (2, 3)):
+            try:
+                tg.testing.gradcheck(program, program.inputs, order=order, projections=projections, progress=False)
+            except tg.testing.KinkError:
+                return False
+            except tg.testing.GradcheckError:
+                return True
+    return False
+
+
+def hunt(number: int) -> Hunt:
+    """Plant the first wrong rule of an entry (its sign flipped), and let Hypothesis look for it among all programs."""
+    entry = entries()[number]
+    mutant: Mutant = next(m for m in mutants(entry))
+    seen: list[int] = []
+    tried = 0
+
+    def found(program: Program) -> bool:
+        nonlocal tried
+        tried += 1
+        is_wrong = wrong(program)
+        if is_wrong and not seen:
+            seen.append(tried)
+        return is_wrong
+
+    settings = hypothesis.settings(
+        max_examples=EXAMPLES, database=None, deadline=None, derandomize=True,
+        suppress_health_check=list(hypothesis.HealthCheck),
+    )  # fmt: skip
+    with mutant.planted():
+        try:
+            least = hypothesis.find(programs(), found, settings=settings)
+        except hypothesis.errors.NoSuchExample:
+            return Hunt(str(mutant), None, 0, "")
+    return Hunt(str(mutant), seen[0], len(least.operations), least.source)
+
+
+def run(every: int, processes: int | None) -> str:
+    """Hunt for a wrong rule in every ``every``-th entry of the table."""
+    started = time.perf_counter()
+    numbers = range(0, len(entries()), every)
+    with ProcessPoolExecutor(processes) as pool:
+        hunts = list(tqdm(pool.map(hunt, numbers), total=len(numbers), desc="planted", unit="rule"))
+    lines = [f"{'planted':<48}{'found after':>12}{'shrunk to':>12}", ""]
+    for h in hunts:
+        after = "NOT FOUND" if h.examples is None else f"{h.examples} examples"
+        lines.append(f"{h.mutant:<48}{after:>12}{f'{h.operations} operations':>15}")
+    caught = [h for h in hunts if h.examples is not None]
+    small = sum(h.operations <= 3 for h in caught)
+    lines += [
+        "",
+        f"{len(caught)} of {len(hunts)} found within {EXAMPLES} examples, {small} of them shrunk to at most 3 operations",
+        f"time: {time.perf_counter() - started:.0f} s",
+    ]
+    return "\n".join(lines)

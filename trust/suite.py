@@ -1,0 +1,81 @@
+"""The property suite: random programs of every function in the table, their derivatives against differences.
+
+``tests/test_every_gradient.py`` runs it on the rules as they are; ``python -m trust mutants`` on wrong ones.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from itertools import islice
+from typing import Any
+
+import numpy as np
+
+import tinygrad_rnn as tg
+from tinygrad_rnn.primitives import TABLE, Primitive
+from tinygrad_rnn.testing.strategies import Program, reached, sample_programs
+from tinygrad_rnn.testing.strategies.operations import OPERATIONS
+
+PROGRAMS = 60  # of each function
+KINKED = tg.testing.KinkError
+
+
+def entries() -> list[Primitive]:
+    """Everything in the table that has a rule, once."""
+    return [entry for entry in dict.fromkeys(TABLE.values()) if entry.has_rule]
+
+
+def programs_of(function: Any, count: int, seed: int = 0) -> list[Program]:
+    """Random programs of one function, every second one with curved functions beside it, so that second derivatives
+    are not all 0; the same ones for the same seed."""
+    alone = sample_programs(seed, [function], max_operations=2)
+    among = sample_programs(seed, [function, np.sin, np.multiply], min_operations=2, max_operations=4)
+    name = next(o.name for o in OPERATIONS if o.function == function)
+    curved = (program for program in among if name in program.operations)
+    return [program for pair in islice(zip(alone, curved, strict=False), (count + 1) // 2) for program in pair][:count]
+
+
+def by_entry(count: int = PROGRAMS) -> dict[Primitive, list[Program]]:
+    """For each primitive the programs that call it, and some of those whose recorded derivative does."""
+    direct: dict[Primitive, list[Program]] = defaultdict(list)
+    indirect: dict[Primitive, list[Program]] = defaultdict(list)
+    for function in dict.fromkeys(operation.function for operation in OPERATIONS):
+        for program in programs_of(function, count):
+            called = reached(program, derivatives=False)
+            for entry in reached(program):
+                (direct if entry in called else indirect)[entry].append(program)
+    return {
+        entry: [*_evenly(direct[entry], count), *_evenly(indirect[entry], count if entry not in direct else count // 4)]
+        for entry in {**direct, **indirect}
+    }
+
+
+def _evenly(programs: Sequence[Program], count: int) -> list[Program]:
+    """So many of them, evenly from all."""
+    step = max(1, len(programs) // max(count, 1))
+    return list(programs[::step])[:count]
+
+
+def check(program: Program) -> None:
+    """Raise GradcheckError if a first or second derivative is wrong; a point on a kink says nothing."""
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        for order, projections in ((1, None), (2, 3)):
+            try:
+                tg.testing.gradcheck(program, program.inputs, order=order, projections=projections, progress=False)
+            except KINKED:
+                return
+
+
+def failure(programs: Iterable[Program]) -> tuple[int, str] | None:
+    """How many programs it took to see that something is wrong, and what was seen; None if nothing was."""
+    for k, program in enumerate(programs, start=1):
+        try:
+            check(program)
+        except tg.testing.GradcheckError:
+            return k, "derivative"
+        except Exception as error:  # a wrong rule may fail in any way
+            return k, type(error).__name__
+    return None
