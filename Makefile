@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 OUT ?= outputs/char_names
 TORCH ?= torch==2.13.0
 
-.PHONY: help demo test check bench peers format clean
+.PHONY: help demo test check bench mutants alarms peers format clean
 
 help:  ## say what each target does
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /  make \1: /'
@@ -42,6 +42,12 @@ $(VENV)/bench: pyproject.toml | peers
 
 bench: $(VENV)/bench  ## time a training step, start-up and a deep graph against PyTorch, JAX, HIPS autograd and MyGrad
 	$(BIN)/python -m benchmarks
+
+mutants: $(VENV)/dev  ## put wrong rules into the table, one at a time: how many does the property suite find?
+	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m trust mutants
+
+alarms: $(VENV)/dev  ## false alarms and false passes of the gradient check, on 10,000 random programs and nets
+	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m trust alarms
 
 format: $(VENV)/dev  ## let ruff rewrite what it can
 	$(BIN)/ruff check --fix .

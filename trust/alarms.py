@@ -15,8 +15,9 @@ import numpy as np
 from tqdm import tqdm
 
 import tinygrad_rnn as tg
+from tinygrad_rnn.primitives import TABLE
 from tinygrad_rnn.tensor import Tensor
-from tinygrad_rnn.testing.strategies import Program, reached, sample_nets, sample_programs
+from tinygrad_rnn.testing.strategies import Program, reached, sample_programs, sample_recurrent_nets
 from tinygrad_rnn.tree import leaves
 
 from .mutation import Mutant, mutants
@@ -42,7 +43,7 @@ def verdict(subject: Any, order: int = 1) -> str:
 
 
 def _right_rules(kind: str, seed: int, count: int, order: int) -> Counter[str]:
-    sample: Callable[[int], Iterator[Any]] = sample_programs if kind == "programs" else sample_nets
+    sample: Callable[[int], Iterator[Any]] = sample_programs if kind == "programs" else sample_recurrent_nets
     found: Counter[str] = Counter()
     for subject in islice(sample(seed), count):
         said = verdict(subject, order)
@@ -75,7 +76,8 @@ def _wrong_rules(seed: int, count: int) -> Counter[str]:
     every = {entry: list(mutants(entry)) for entry in entries()}
     found: Counter[str] = Counter()
     for program in sample_programs(seed):
-        used = sorted((e for e in reached(program, derivatives=False) if every.get(e)), key=lambda e: e.name)
+        used = sorted((TABLE[f] for f in reached(program, derivatives=False)), key=lambda entry: entry.name)
+        used = [entry for entry in used if every[entry]]
         if not used:
             continue
         mutant = rnd.choice(every[rnd.choice(used)])

@@ -44,8 +44,8 @@ def by_entry(count: int = PROGRAMS) -> dict[Primitive, list[Program]]:
     for function in dict.fromkeys(operation.function for operation in OPERATIONS):
         for program in programs_of(function, count):
             called = reached(program, derivatives=False)
-            for entry in reached(program):
-                (direct if entry in called else indirect)[entry].append(program)
+            for found in reached(program):
+                (direct if found in called else indirect)[TABLE[found]].append(program)
     return {
         entry: [*_evenly(direct[entry], count), *_evenly(indirect[entry], count if entry not in direct else count // 4)]
         for entry in {**direct, **indirect}
