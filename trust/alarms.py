@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import random
 import time
 import warnings
@@ -15,13 +16,12 @@ import numpy as np
 from tqdm import tqdm
 
 import tinygrad_rnn as tg
-from tinygrad_rnn.primitives import TABLE
+from tinygrad_rnn.primitives import TABLE, Primitive
 from tinygrad_rnn.tensor import Tensor
 from tinygrad_rnn.testing.strategies import Program, reached, sample_programs, sample_recurrent_nets
 from tinygrad_rnn.tree import leaves
 
 from .mutation import Mutant, mutants
-from .suite import entries
 
 BLOCK = 100
 DIFFERENT = 1e-5  # relative to the largest: gradients further apart are different ones
@@ -70,17 +70,21 @@ def _differ(right: list[Any], wrong: list[Any]) -> bool:
     return any(bool(np.any(~(np.abs(a - b) <= DIFFERENT * (1 + size)))) for a, b in zip(right, wrong, strict=True))
 
 
+@functools.cache
+def _mutants(entry: Primitive) -> list[Mutant]:
+    return list(mutants(entry))
+
+
 def _wrong_rules(seed: int, count: int) -> Counter[str]:
     """Programs with one random mutant each of a rule they use, whose gradient it really changes."""
     rnd = random.Random(seed)
-    every = {entry: list(mutants(entry)) for entry in entries()}
     found: Counter[str] = Counter()
     for program in sample_programs(seed):
         used = sorted((TABLE[f] for f in reached(program, derivatives=False)), key=lambda entry: entry.name)
-        used = [entry for entry in used if every[entry]]
+        used = [entry for entry in used if _mutants(entry)]
         if not used:
             continue
-        mutant = rnd.choice(every[rnd.choice(used)])
+        mutant = rnd.choice(_mutants(rnd.choice(used)))
         said = _with_mutant(program, mutant)
         if said is None:
             continue

@@ -85,7 +85,7 @@ def run(every: int, processes: int | None) -> str:
     small = sum(h.operations <= 3 for h in caught)
     lines += [
         "",
-        f"{len(caught)} of {len(hunts)} found within {EXAMPLES} examples, {small} of them shrunk to at most 3 operations",
+        f"{len(caught)} of {len(hunts)} found within {EXAMPLES} examples, {small} of them shrunk to <= 3 operations",
         f"time: {time.perf_counter() - started:.0f} s",
     ]
     return "\n".join(lines)

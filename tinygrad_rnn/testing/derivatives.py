@@ -278,12 +278,12 @@ def _by_rows(outputs: dict[str, Any], variables: dict[str, Tensor], weights: Any
         for product, g in zip(products.values(), pulled(outputs, list(variables.values()), cotangent), strict=True):
             if g is not None:
                 product[k] = g.data
-    return {
-        label: product.reshape(len(cotangents), variables[label].size)
-        if moves[label] is None
-        else product.reshape(len(cotangents), -1) @ moves[label].reshape(len(moves[label]), -1).T
-        for label, product in products.items()
-    }
+    found = {}
+    for label, product in products.items():
+        found[label] = product.reshape(len(cotangents), variables[label].size)
+        if moves[label] is not None:
+            found[label] = found[label] @ moves[label].reshape(len(moves[label]), variables[label].size).T
+    return found
 
 
 def _by_columns(outputs: dict[str, Any], variables: dict[str, Tensor], weights: Any, moves: dict[str, Any]) -> Any:
