@@ -175,6 +175,19 @@ def test_adjoint_finds_a_joint_rule_that_differs_from_its_definition():
         gradcheck(bad_joint, (a, b), mode="forward")
 
 
+bad_clipped = planted("bad_clipped", lambda x: np.sin(x) * 1.0, lambda g, _y, x: np.clip(g, -3, 3) * np.cos(x))
+
+
+def test_a_rule_that_is_not_linear_in_the_gradient_is_found():
+    for x in (np.array([0.3, 1.2]), RNG.normal(size=(15, 10))):
+        with pytest.raises(GradcheckError, match="a walk with all cotangents at once against the sum") as caught:
+            gradcheck(lambda a: bad_clipped(a) * 1.0, x)
+        assert caught.value.operation == "bad_clipped"
+        assert failing_again(caught.value.snippet).operation == "bad_clipped"
+    with pytest.raises(GradcheckError, match=r"<J v, u>"):
+        gradcheck(bad_clipped, 3 * np.ones(40), mode="adjoint")
+
+
 def test_adjoint_cannot_see_a_linear_rule_that_is_wrong():
     # as its docstring says: the two walks share the mistake
     assert gradcheck(bad_square, np.array([1.0, 2.0]), mode="adjoint")

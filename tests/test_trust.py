@@ -10,7 +10,7 @@ import pytest
 import tinygrad_rnn as tg
 from tinygrad_rnn.primitives import TABLE
 from tinygrad_rnn.testing.strategies import programs
-from trust import alarms, mutants, planted
+from trust import alarms, limits, mutants, planted
 from trust.equivalence import differs_at, points_of
 from trust.mutation import Mutant, Site, sites
 from trust.mutation import mutants as mutants_of
@@ -98,15 +98,17 @@ def test_equal_rules_are_called_equivalent_and_others_are_not():
 
 
 def test_a_rule_that_never_ends_is_stopped(monkeypatch):
-    monkeypatch.setattr(mutants, "_PATIENCE", 0.2)
+    monkeypatch.setattr(limits.limited.__wrapped__, "__defaults__", (0.2,))
 
     def endless(*_args):
         while True:
             pass
 
     entry = TABLE[np.tanh]
+    mutant = Mutant(Site(entry, "rule", 0), "endless", "", endless)
     sample = programs_of(np.tanh, 3)
-    with mutants._limited(), Mutant(Site(entry, "rule", 0), "endless", "", endless).planted():
+    assert differs_at(mutant, points_of(entry, sample)) == "TimeoutError at point 1"
+    with mutant.planted():
         assert failure(sample) == (1, "TimeoutError")
 
 

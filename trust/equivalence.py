@@ -14,6 +14,7 @@ from tinygrad_rnn.tensor import Tensor, bare
 from tinygrad_rnn.testing.strategies import Program
 from tinygrad_rnn.tree import leaves
 
+from .limits import limited
 from .mutation import Mutant, Site
 
 POINTS = 1000
@@ -126,7 +127,8 @@ def differs_at(mutant: Mutant, calls: Sequence[Point], points: int = POINTS) -> 
                 continue
             done += 1
             try:
-                found = _outcome(mutant.site, mutant.rule, args, y, g, call.kwargs)
+                with limited():
+                    found = _outcome(mutant.site, mutant.rule, args, y, g, call.kwargs)
             except Exception as error:  # whatever a wrong rule raises, it is not what the right one does
                 return f"{type(error).__name__} at point {done}"
             if not _same(expected, found):

@@ -113,7 +113,7 @@ def compare(
         return found if weights is None else weights @ found
 
     start, noise = values(), _noise(subject, values)
-    comparisons = [_two_walks(rows, y if weights is None else weights @ y, start, options)] if order > 1 else []
+    comparisons: list[Comparison] = []
     for label, variable in subject.variables.items():
         derivatives = []
         for move in moves[label] if moves[label] is not None else np.ndindex(variable.shape):
@@ -139,20 +139,49 @@ def compare(
                 tolerance=options.tolerance,
             )
         )
-    return comparisons
+    equal = [*_two_walks(rows, y if weights is None else weights @ y, start, options)] if order > 1 else []
+    if options.mode == "reverse":
+        equal += _linear(outputs, subject.variables, weights, moves, analytic, options)
+    return [*comparisons, *(comparison for comparison in equal if comparison.wrong)]
 
 
-def _two_walks(rows: Sequence[str], recorded: Any, plain: Any, options: Options) -> Comparison:
+def _two_walks(rows: Sequence[str], recorded: Any, plain: Any, options: Options) -> Iterator[Comparison]:
     """The gradient by a walk on tensors beside that by a walk on arrays: rules must say the same on both."""
+    yield _equal("recorded walk against plain walk", rows, recorded, plain, options)
+
+
+def _linear(
+    outputs: dict[str, Any],
+    variables: dict[str, Tensor],
+    weights: Any,
+    moves: dict[str, Any],
+    analytic: dict[str, Any],
+    options: Options,
+) -> Iterator[Comparison]:
+    """A walk with large random cotangents beside the same sum of the rows: the walk must be linear in them."""
+    size = sum(_array(y).size for y in outputs.values())
+    shares = 10 * np.random.default_rng(5).standard_normal(size if weights is None else len(weights))
+    found = pulled(outputs, list(variables.values()), shares if weights is None else shares @ weights)
+    for (label, variable), g in zip(variables.items(), found, strict=True):
+        whole = np.zeros(variable.size) if g is None else np.ravel(g.data)
+        if moves[label] is not None:
+            whole = moves[label].reshape(len(moves[label]), variable.size) @ whole
+        columns = [f"{label}, column {k}" for k in range(whole.size)]
+        words = f"{label}: a walk with all cotangents at once against the sum of walks with each"
+        yield _equal(words, columns, whole, shares @ analytic[label], options)
+
+
+def _equal(label: str, places: Sequence[str], found: Any, expected: Any, options: Options) -> Comparison:
+    """Numbers that two ways to the same gradient give, as a comparison of one row."""
     nothing = np.zeros(1)
-    derivatives = [Derivative(np.array([value]), nothing, nothing, ~np.isfinite([value])) for value in plain]
+    derivatives = [Derivative(np.array([value]), nothing, nothing, ~np.isfinite([value])) for value in expected]
     return Comparison(
-        "recorded walk against plain walk",
+        label,
         None,
-        (len(rows),),
+        (len(places),),
         [""],
-        rows,
-        analytic=recorded[None],
+        places,
+        analytic=found[None],
         derivatives=derivatives,
         tolerance=options.tolerance,
         phrase="{}{}",
