@@ -82,7 +82,7 @@ def test_other_methods_of_ufuncs_are_refused_by_name(x):
         (lambda: np.multiply.outer(x, x), r"np\.multiply\.outer"),
         (lambda: np.add.reduceat(x, [0, 1]), r"np\.add\.reduceat"),
         (lambda: np.logical_and.reduce(x), r"np\.logical_and\.reduce"),
-        (lambda: np.multiply.accumulate(x), r"np\.multiply\.accumulate"),
+        (lambda: np.maximum.accumulate(x), r"np\.maximum\.accumulate"),
     ]:
         with pytest.raises(TypeError, match=name + " is not defined on tensors"):
             call()

@@ -253,6 +253,7 @@ def primitive(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 _REDUCTIONS = {np.add: np.sum, np.multiply: np.prod, np.maximum: np.max, np.minimum: np.min}
+_ACCUMULATIONS = {np.add: np.cumsum, np.multiply: np.cumprod}
 
 
 class Tensor(ArrayInterface, Differentiable):
@@ -390,8 +391,8 @@ class Tensor(ArrayInterface, Differentiable):
             function = ufunc
         elif method == "reduce" and ufunc in _REDUCTIONS:
             function, kwargs = _REDUCTIONS[ufunc], {"axis": 0, **kwargs}
-        elif method == "accumulate" and ufunc is np.add:
-            function, kwargs = np.cumsum, {"axis": 0, **kwargs}
+        elif method == "accumulate" and ufunc in _ACCUMULATIONS:
+            function, kwargs = _ACCUMULATIONS[ufunc], {"axis": 0, **kwargs}
         else:
             words = site(f"np.{ufunc.__name__}.{method}", current.get())
             raise TypeError(f"{words} is not defined on tensors; call another function, or this one on t.numpy()")

@@ -149,7 +149,7 @@ SAME = {
         lambda x: x.prod(-1, keepdims=True),
         lambda x: x[:, :1] * x[:, 1:2] * x[:, 2:],
     ],
-    "cumprod": [lambda x: np.cumprod(x, 1), lambda x: x.cumprod(axis=-1)],
+    "cumprod": [lambda x: np.cumprod(x, 1), lambda x: x.cumprod(axis=-1), lambda x: np.multiply.accumulate(x, axis=1)],
     "round": [lambda x: np.round(x, 1), lambda x: x.round(1), lambda x: np.around(x, decimals=1)],
     "remainder": [
         lambda x: x % 0.7,

@@ -1,4 +1,4 @@
-"""The derivative of each NumPy function that recurrent nets use, one line an argument.
+"""The derivative of each NumPy function, one line an argument.
 
 Importing this package fills the table in ``primitives.py``.
 """
