@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -18,6 +19,7 @@ from .limits import limited
 from .mutation import Mutant, Site
 
 POINTS = 1000
+_LONGEST = 30.0  # seconds for all points of a mutant, which are done in one or two
 _JITTER = 0.04  # less than the distance that operands keep from kinks
 
 
@@ -114,7 +116,8 @@ def differs_at(mutant: Mutant, calls: Sequence[Point], points: int = POINTS) -> 
     rng = np.random.default_rng(0)
     entry, right = mutant.site.entry, mutant.site.rule
     done = attempts = 0
-    while calls and done < points and attempts < 10 * points:
+    ends = time.monotonic() + _LONGEST
+    while calls and done < points and attempts < 10 * points and time.monotonic() < ends:
         call = calls[attempts % len(calls)]
         attempts += 1
         with np.errstate(all="ignore"):

@@ -61,7 +61,8 @@ class Comparison:
         with np.errstate(invalid="ignore"):
             off = np.abs(analytic - self.numeric)
             self.allowed = tolerance.of(self.numeric) + _BARS * np.where(self.kink, 0, self.error)
-            self.unsettled = ~self.kink & ~(self.error <= _COARSE * np.maximum(1, np.abs(self.numeric)))
+            coarse = np.maximum(_COARSE * np.maximum(1, np.abs(self.numeric)), tolerance.of(self.numeric))
+            self.unsettled = ~self.kink & ~(self.error <= coarse) & ~((analytic == 0) & (self.numeric == 0))
             # on a kink every convention gives a slope between the two sides
             outside = off > 0.5 * np.abs(self.bend) * (1 + 1e-3) + tolerance.of(self.numeric)
             bad = np.where(self.kink, outside & np.isfinite(self.bend), ~(off <= self.allowed) & ~self.unsettled)

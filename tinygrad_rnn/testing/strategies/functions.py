@@ -55,7 +55,8 @@ def _last_axis(x: Shape, *_others: Shape) -> Sequence[Shape]:
 def _rows(choose: Choices, weight: Any) -> dict[str, Any]:
     rows = range(weight.shape[0])
     places = choose.several(rows, 3)
-    return {"index": choose((places[:1], places, [places[:2], places[1:]], places[0]))}
+    unused = next((row for row in rows if row not in places), None)  # as padding: one in use would cut its gradient
+    return {"index": choose((places[:1], places, [places[:2], places[1:]], places[0])), "unused": unused}
 
 
 def _normalized(choose: Choices, x: Any, *_affine: Any) -> dict[str, Any]:
@@ -138,7 +139,11 @@ OPERATIONS = [
     Operation(
         F.embedding,
         Operand(fits=lambda shape: matrix(shape) and shape[0] > 0),
-        expression=("tg.functional.embedding({index}, {0})", "tg.functional.embedding(np.array({index}), {0})"),
+        expression=(
+            "tg.functional.embedding({index}, {0})",
+            "tg.functional.embedding(np.array({index}), {0})",
+            "tg.functional.embedding(np.array({index}), {0}, padding_idx={unused})",
+        ),
         options=_rows,
     ),
     Operation(
