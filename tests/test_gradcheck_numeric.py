@@ -1,6 +1,7 @@
 """The numeric side of gradcheck: known functions, honest error bars, kinks told from smooth points."""
 
 import math
+import warnings
 
 import numpy as np
 import pytest
@@ -182,3 +183,134 @@ def test_a_gradient_of_nan_is_no_convention():
 def test_no_tolerance_needs_tuning_at_any_scale(x, scale):
     assume(abs(x) > 1e-3)
     assert gradcheck(lambda t: np.tanh(t / (1 + abs(x))) * scale + np.log(np.abs(t)), np.array([x, 2 * x]))
+
+
+# ------------------------------------------------------------------------- what once went wrong, from an attack on it
+
+
+@pytest.mark.parametrize("octave", range(3, 14))
+def test_no_aliasing_of_steps_and_periods(octave):
+    assert gradcheck(lambda t: np.sin(2.0**octave * np.pi * t), np.array([0.3, -1.1]))
+
+    @tg.primitive
+    def dropped(t):
+        return np.sin(2.0**octave * np.pi * t)
+
+    tg.defvjp(dropped, lambda g, _y, _t: g * 0)
+    with pytest.raises(GradcheckError):
+        gradcheck(dropped, np.array([0.3, -1.1]))
+
+
+def test_a_plateau_nearby_is_not_taken_for_the_slope():
+    assert gradcheck(lambda t: np.maximum(1 - (t - 1e-3) ** 2, 1 - 1e-5), np.array([0.0]))
+    assert gradcheck(lambda t: np.clip(np.cos(3 * t), -1, 0.9999), np.array([1e-3]))
+    rng = np.random.default_rng(0)
+    for _ in range(10):
+        assert gradcheck(lambda x: np.max(np.abs(np.sin(3 * x)), axis=0), rng.normal(size=(30, 4)))
+
+
+@pytest.mark.parametrize("x", [1e-5, 3e-6, 1e-6, 3e-7, -1e-6])
+def test_beside_a_kink_nothing_is_wrong(x):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", KinkWarning)
+        for f in (tg.functional.relu, lambda t: tg.functional.relu(t) ** 2, lambda t: np.abs(t) ** 1.5):
+            assert gradcheck(f, np.array([x, 1.0]))
+
+
+@pytest.mark.parametrize(
+    ("f", "x"),
+    [
+        (lambda t: -np.log(1 - tg.functional.sigmoid(t)), 30.0),
+        (lambda t: (np.sin(t) + 1e12) - 1e12, 1.0),
+    ],
+)
+def test_coarse_rounding_is_noise_and_not_a_wrong_derivative(f, x):
+    with pytest.raises(KinkError, match="do not settle"):
+        gradcheck(f, np.array([x]))
+
+
+def test_one_jump_does_not_blind_the_check_of_all_others():
+    x = np.linspace(0.1, 1.0, 150)
+    x[7] = 0.0
+    with pytest.warns(KinkWarning):
+        assert gradcheck(lambda t: np.sum(np.sin(t) + tg.functional.relu(t)), x, order=2)
+
+    @tg.primitive
+    def sine(t):
+        return np.sin(t)
+
+    tg.defvjp(sine, lambda g, _y, t: g * np.cos(getattr(t, "data", t)))  # second derivatives are lost
+    with pytest.raises(GradcheckError, match="order 2"):
+        gradcheck(lambda t: np.sum(sine(t) + tg.functional.relu(t)), x, order=2)
+
+
+def test_nan_on_a_kink_is_wrong():
+    @tg.primitive
+    def nan_abs(t):
+        return np.abs(t)
+
+    with np.errstate(invalid="ignore"):
+        tg.defvjp(nan_abs, lambda g, _y, t: g * t / np.abs(t))
+        with pytest.raises(GradcheckError, match="analytic nan"):
+            gradcheck(lambda t: np.sum(nan_abs(t)), np.array([0.0, 1.0]))
+
+
+@pytest.mark.parametrize("scale", [1e-4, 1e-7, 1e-9])
+def test_small_derivatives_are_checked_too(scale):
+    x = np.array([0.5, -1.3, 2.0])
+    assert gradcheck(lambda t: np.sin(t) * scale, x)
+
+    @tg.primitive
+    def off(t):
+        return np.sin(t) * scale
+
+    tg.defvjp(off, lambda g, _y, t: g * np.cos(t) * scale * 1.05)
+    with pytest.raises(GradcheckError):
+        gradcheck(off, x)
+
+
+def test_a_rule_that_adds_something_is_found_in_every_mode():
+    @tg.primitive
+    def affine(t):
+        return t * 2
+
+    tg.defvjp(affine, lambda g, _y, _t: g * 2 + 1.0)
+    for mode in ("reverse", "forward", "adjoint"):
+        with pytest.raises(GradcheckError):
+            gradcheck(affine, np.array([1.0, 2.0]), mode=mode)
+
+
+def test_a_joint_rule_must_not_depend_on_what_it_is_asked_for():
+    @tg.primitive
+    def product(a, b):
+        return tg.Saved(a * b, None)
+
+    def rule(needed, g, _y, _saved, a, b):
+        return g * b * (1 if all(needed) else 2), g * a
+
+    tg.defvjp(product, joint=rule, definition=lambda a, b: a * b)
+    with pytest.raises(GradcheckError, match="a walk to it alone against one to all inputs"):
+        gradcheck(product, (np.array([1.0, 2.0]), np.array([3.0, 4.0])))
+
+
+def test_large_and_tiny_numbers():
+    for f, x in [
+        (lambda t: t * t, [1e8, 1e100]),
+        (lambda t: 1e12 * np.sin(t), [0.3, 1.0]),
+        (np.exp, [30.0, 100.0, 300.0, 700.0]),
+        (lambda t: t * 1.5, [1e300, 1.0]),
+        (np.log, [1e-5, 1e-8]),
+        (np.sqrt, [1e-5, 1e-8]),
+        (lambda t: 1 / t, [1e-5, 1e-3]),
+    ]:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", KinkWarning)
+            assert gradcheck(f, np.array(x)), (f, x)
+
+
+def test_results_that_are_not_finite_are_left_out_and_the_others_checked():
+    mask = np.zeros(120)
+    mask[5] = -np.inf
+    assert gradcheck(lambda t: np.sin(t) + mask, np.linspace(0.1, 2.0, 120))
+    with pytest.raises(GradcheckError):
+        gradcheck(lambda t: np.sin(t) + mask + t.detach(), np.linspace(0.1, 2.0, 120))

@@ -14,6 +14,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from threading import Lock
 from types import FunctionType
 from typing import Any, NamedTuple
 
@@ -190,20 +191,31 @@ def primitive_of(function: Callable[..., Any], call: Callable[..., Any] | None =
     return entry
 
 
+_keepers: set[object] = set()  # who is inside keeping_everything()
+_kept_before: dict[Primitive, tuple[int, ...]] = {}
+_keepers_lock = Lock()
+
+
 @contextmanager
 def keeping_everything() -> Iterator[None]:
     """Inside, recorded calls keep all their arguments and results, whatever their rules want: for who checks them.
 
-    (Other threads' graphs then keep more, too: no number changes.)
+    Until the last who entered has left again. (Other threads' graphs then keep more, too: no number changes.)
     """
-    before = {entry: entry.keeps for entry in TABLE.values()}
-    for entry, keeps in before.items():
-        entry.keeps = (-1,) * max(len(keeps), 2)
+    keeper = object()
     try:
+        with _keepers_lock:
+            _keepers.add(keeper)
+            for entry in list(TABLE.values()):
+                entry.keeps = (-1,) * max(len(_kept_before.setdefault(entry, entry.keeps)), 2)
         yield
     finally:
-        for entry, keeps in before.items():
-            entry.keeps = keeps
+        with _keepers_lock:
+            _keepers.discard(keeper)
+            if not _keepers:
+                for entry, keeps in _kept_before.items():
+                    entry.keeps = keeps
+                _kept_before.clear()
 
 
 def defvjp(

@@ -15,12 +15,20 @@ _COARSE = 1e-4  # a bar wider than this, relative to values above 1, says too li
 
 
 class Tolerance(NamedTuple):
-    """What is allowed beside the numeric value's own error: ``atol + rtol * |numeric|``."""
+    """What is allowed beside the numeric value's own error: ``atol + rtol * |numeric|``.
 
-    atol: float
+    ``atol`` may have an entry for each row; None: a millionth of the largest derivative there, but from 1e-11 to 1e-8.
+    """
+
+    atol: Any
     rtol: float
 
+    def fitting(self, largest: Any) -> Tolerance:
+        """With an ``atol`` for rows whose derivatives are so large."""
+        return self if self.atol is not None else self._replace(atol=np.clip(1e-6 * largest, 1e-11, 1e-8))
+
     def of(self, numeric: Any) -> Any:
+        """For numbers whose last axis is that of the rows."""
         return self.atol + self.rtol * np.abs(numeric)
 
 
@@ -60,11 +68,12 @@ class Comparison:
         self.kink = kink.astype(bool)
         with np.errstate(invalid="ignore"):
             off = np.abs(analytic - self.numeric)
-            self.allowed = tolerance.of(self.numeric) + _BARS * np.where(self.kink, 0, self.error)
-            coarse = np.maximum(_COARSE * np.maximum(1, np.abs(self.numeric)), tolerance.of(self.numeric))
+            tolerated = tolerance.of(self.numeric.T).T
+            self.allowed = tolerated + _BARS * np.where(self.kink, 0, self.error)
+            coarse = np.maximum(_COARSE * np.maximum(1, np.abs(self.numeric)), tolerated)
             self.unsettled = ~self.kink & ~(self.error <= coarse) & ~((analytic == 0) & (self.numeric == 0))
             # on a kink every convention gives a slope between the two sides
-            outside = off > 0.5 * np.abs(self.bend) * (1 + 1e-3) + tolerance.of(self.numeric)
+            outside = ~(off <= 0.5 * np.abs(self.bend) * (1 + 1e-3) + tolerated)
             bad = np.where(self.kink, outside & np.isfinite(self.bend), ~(off <= self.allowed) & ~self.unsettled)
         self.bad = bad.astype(bool)
         self.wrong = int(self.bad.sum())

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
+import keyword
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,9 +15,13 @@ from ..primitives import keeping_everything
 from ..tensor import Tensor, record
 from ..walk import ITEM
 from .comparison import Comparison
-from .derivatives import Options, Subject, compare, live_of
+from .derivatives import compare
+from .differences import FIRST_STEP
+from .subject import Options, Subject, flat
+from .walks import live_of
 
-_DIRECTIONS = 3  # of an operation with larger arguments than these, so many directions are tried
+_DIRECTIONS = 3  # along which each operation is tried first
+_ELEMENTS = 200  # up to so many in an argument, one that is then suspected is tried element by element
 _WRITTEN_OUT = 2000  # numbers in a snippet
 
 
@@ -27,12 +33,14 @@ class Culprit(NamedTuple):
         comparison: What is wrong with it.
         snippet: Python that reproduces it.
         kink: The first operation that sits on a kink, if none is wrong.
+        outside: The first operation that has no derivative at all there.
     """
 
     operation: str | None
     comparison: Comparison | None
     snippet: str | None
     kink: str | None
+    outside: str | None = None
 
 
 def find(subject: Subject, order: int, options: Options) -> Culprit:
@@ -40,72 +48,129 @@ def find(subject: Subject, order: int, options: Options) -> Culprit:
     with keeping_everything():
         outputs = subject.results(1, recorded=True)
     nodes = newest_first([y.node for y in live_of(outputs) if y.node is not None])
-    kink = None
+    kink = outside = None
     for node in reversed(nodes):
         if node.primitive is None or node.primitive is ITEM or node.args is None:
             continue
         local = _subject(node)
         if local is None:
             continue
-        largest = max(v.size for v in local.variables.values())
-        narrow = options._replace(mode="reverse", projections=_DIRECTIONS if largest > 100 else None)
         for k in range(1, order + 1):
-            comparisons = compare(local, k, narrow)
-            wrong = [c for c in comparisons if c.wrong]
+            comparisons, used = _checked(local, k, options)
+            nowhere = _has_no_derivative(local, comparisons)
+            wrong = [c for c, somewhere in zip(comparisons, nowhere, strict=True) if (c.bad & ~somewhere).any()]
             if wrong:
-                return Culprit(node.words(), wrong[0], snippet(node, local, k), None)
+                return Culprit(node.words(), wrong[0], snippet(node, local, k, used), None, outside)
+            if outside is None and any(somewhere.any() for somewhere in nowhere):
+                outside = node.words()
             if kink is None and any(c.kink.any() for c in comparisons):
                 kink = node.words()
-    return Culprit(None, None, None, kink)
+    return Culprit(None, None, None, kink, outside)
+
+
+def _checked(local: Subject, order: int, options: Options) -> tuple[list[Comparison], Options]:
+    """A check along a few directions; if that finds anything, one element by element. And how it was made."""
+    each, few = options._replace(projections=None), options._replace(projections=_DIRECTIONS)
+    largest = max(v.size for v in local.variables.values())
+    if largest <= _DIRECTIONS:
+        return compare(local, order, each), each
+    screened = compare(local, order, few)
+    if largest <= _ELEMENTS and any(c.compared < c.total for c in screened):
+        closer = compare(local, order, each)
+        if any(c.wrong for c in closer) or not any(c.wrong for c in screened):
+            return closer, each
+    return screened, few
+
+
+def _has_no_derivative(local: Subject, comparisons: Sequence[Comparison]) -> list[Any]:
+    """Where the walk's NaN and infinities are no mistake of the rule, as it was called outside of its domain, or at its
+    edge: there 0 times the slope of one element is NaN in the rows of all others."""
+    with np.errstate(all="ignore"):
+        results = local.results(1, recorded=False)
+    outside = not all(np.isfinite(x).all() for x in [flat(results), *(v.data for v in local.variables.values())])
+    at_edge = {c.label: np.any(c.kink & np.isnan(c.bend), axis=0) for c in comparisons}
+    edges = outside or any(edge.any() for edge in at_edge.values())
+    return [
+        ~(np.isfinite(c.analytic) & np.isfinite(c.numeric))
+        & (outside | at_edge[c.label] if c.label in local.variables else edges)
+        for c in comparisons
+    ]
 
 
 def _subject(node: Node) -> Subject | None:
-    """The node's function on leaves with the values it had; None where they are not float64."""
+    """The node's function on leaves with the values it had; None where they are not float64, or were not kept."""
     parents = iter(node.parents)
     variables: dict[str, Tensor] = {}
+    own_of: dict[int, Tensor] = {}  # by the parent's order: what was the same tensor stays one
 
     def own(value: Any, words: str) -> Any:
-        if next(parents) is None:
+        parent = next(parents)
+        if parent is None:
             return value
-        variables[words] = Tensor(np.array(value), requires_grad=True)
-        return variables[words]
+        if parent.order not in own_of:
+            own_of[parent.order] = variables[words] = Tensor(np.array(value), requires_grad=True)
+        return own_of[parent.order]
 
     args: list[Any] = []
+    values = [part for arg in node.args or () for part in (arg if isinstance(arg, Spread) else [arg])]
+    if any(
+        isinstance(value, Node) or getattr(value, "dtype", np.float64) != np.float64
+        for value, parent in zip(values, node.parents, strict=True)
+        if parent is not None
+    ):
+        return None
     for i, arg in enumerate(node.args or ()):
         if isinstance(arg, Spread):
             args.append([own(part, f"argument {i}[{j}]") for j, part in enumerate(arg)])
         else:
             args.append(own(arg, f"argument {i}"))
-    if any(v.dtype != np.float64 for v in variables.values()):
-        return None
     call: Callable[[], Any] = lambda: record(node.primitive, args, node.kwargs or None)  # type: ignore[arg-type] # noqa: E731
     return Subject(variables, call)
 
 
-def snippet(node: Node, local: Subject, order: int) -> str:
+# ------------------------------------------------------------------------------------------------ as Python
+
+
+def snippet(node: Node, local: Subject, order: int, options: Options) -> str:
     """Python that runs the check of one operation again, on the same numbers."""
     imports, name = _name(node.primitive.function)  # type: ignore[union-attr]
-    flat = iter(node.parents)
+    notes: list[str] = []
+    flat_parents = iter(node.parents)
     values: list[str] = []
     words: list[str] = []
-    inputs: list[str] = []
+    inputs: dict[int, str] = {}
     for arg in node.args or ():
         parts = arg if isinstance(arg, Spread) else [arg]
         own: list[str] = []
         for part in parts:
-            if next(flat) is None:
-                own.append(_literal(part))
-            else:
-                inputs.append(f"x{len(inputs)}")
-                values.append(_literal(part))
-                own.append(inputs[-1])
+            parent = next(flat_parents)
+            if parent is None:
+                own.append(_literal(part, notes))
+                continue
+            if parent.order not in inputs:
+                inputs[parent.order] = f"x{len(inputs)}"
+                values.append(_literal(part, notes))
+            own.append(inputs[parent.order])
         words.append(f"[{', '.join(own)}]" if isinstance(arg, Spread) else own[0])
     words = words[: max((i + 1 for i, word in enumerate(words) if word != "None"), default=0)]
-    words += [f"{k}={_literal(v)}" for k, v in (node.kwargs or {}).items()]
+    words += [f"{k}={_literal(v, notes)}" for k, v in (node.kwargs or {}).items()]
     call = f"{words[0]}[{words[1]}]" if name == "getitem" else f"{name}({', '.join(words)})"
     several = f"({', '.join(values)},)"
-    options = "" if order == 1 else f", order={order}"
-    return "\n".join([*imports, f"tg.testing.gradcheck(lambda {', '.join(inputs)}: {call}, {several}{options})"])
+    last = f"tg.testing.gradcheck(lambda {', '.join(inputs.values())}: {call}, {several}{_options(order, options)})"
+    return "\n".join([*imports, *notes, last])
+
+
+def _options(order: int, options: Options) -> str:
+    """What differs from gradcheck's defaults."""
+    chosen = {
+        "order": (order, 1),
+        "mode": (options.mode, "reverse"),
+        "eps": (options.first, FIRST_STEP),
+        "atol": (options.tolerance.atol, None),
+        "rtol": (options.tolerance.rtol, 1e-6),
+        "projections": (options.projections, None),
+    }
+    return "".join(f", {word}={value!r}" for word, (value, default) in chosen.items() if value != default)
 
 
 def _name(function: Any) -> tuple[list[str], str]:
@@ -120,22 +185,41 @@ def _name(function: Any) -> tuple[list[str], str]:
         return imports, name
     if getattr(sys.modules.get(module), name, None) is function:
         return [*imports, f"from {module} import {name}"], name
-    return [*imports, f"# {name} is your own function, from {module}"], name
+    valid = name if name.isidentifier() and not keyword.iskeyword(name) and name not in ("np", "tg") else "operation"
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    line = f", line {code.co_firstlineno}" if code is not None else ""
+    full = getattr(function, "__qualname__", name)
+    return [*imports, f"# put here, under the name {valid}, your function {full} (of {module}{line})"], valid
 
 
-def _literal(value: Any) -> str:
+def _literal(value: Any, notes: list[str]) -> str:
+    """Python for a value; ``notes`` are comments to put before it."""
     if isinstance(value, np.ndarray):
-        if value.size > _WRITTEN_OUT:
-            return f"np.load(...)  # {value.dtype}, shape {value.shape}: too long to write out"
+        if value.size > _WRITTEN_OUT and value.dtype.kind in "fiub":
+            return _stand_in(value, notes)
         kind = "" if value.dtype == np.float64 else f", np.{value.dtype.name}"
         text = np.array2string(value, separator=", ", threshold=sys.maxsize, floatmode="unique", max_line_width=100)
         text = text.replace("nan", "np.nan").replace("inf", "np.inf")
         return f"np.zeros({value.shape}{kind})" if value.size == 0 else f"np.array({text}{kind})"
     if isinstance(value, np.generic):
-        return repr(value.item())
+        return _literal(value.item(), notes)
+    if isinstance(value, float):
+        return repr(value).replace("nan", "np.nan").replace("inf", "np.inf")
     if isinstance(value, (list, tuple)):
-        inside = ", ".join(_literal(part) for part in value)
+        inside = ", ".join(_literal(part, notes) for part in value)
         return f"[{inside}]" if isinstance(value, list) else f"({inside}{',' if len(value) == 1 else ''})"
     if isinstance(value, np.dtype):
         return f"np.{value.name}"
     return repr(value)
+
+
+def _stand_in(value: np.ndarray[Any, Any], notes: list[str]) -> str:
+    """Python for random numbers of an array's shape, dtype and range."""
+    finite = value[np.isfinite(value)]
+    low, high = (finite.min().item(), finite.max().item()) if finite.size else (0, 1)
+    draw = f"np.random.default_rng({len(notes)})"
+    notes.append(f"# {value.size} numbers of shape {value.shape} are too many to write out: random ones stand for them")
+    if value.dtype.kind == "f":
+        cast = "" if value.dtype == np.float64 else f".astype(np.{value.dtype.name})"
+        return f"{draw}.uniform({low!r}, {high!r}, {value.shape}){cast}"
+    return f"{draw}.integers({int(low)}, {int(high) + 1}, {value.shape}).astype(np.{value.dtype.name})"

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from textwrap import indent
 
+import numpy as np
+
 from .comparison import Comparison
 from .culprit import Culprit
 
@@ -56,10 +58,16 @@ def disagreement(comparisons: Sequence[Comparison], order: int, culprit: Culprit
     wrong, total = sum(c.wrong for c in comparisons), sum(c.total for c in comparisons)
     kind = "derivatives" if order == 1 else f"derivatives of order {order}"
     lines = [f"gradcheck: {wrong} of {total} {kind} are wrong", *(f"  {c}" for c in comparisons)]
+    undefined = [not np.isfinite(c.analytic[c.bad]).any() for c in comparisons if c.wrong]
+    if culprit.outside is not None and any(c.undefined for c in comparisons):
+        lines.append(
+            f"  {culprit.outside} is outside of its domain there (or at its edge), and np.where passes 0 * nan on to "
+            f"it: give it a safe argument, as in np.sqrt(np.where(t > 0, t, 1)) for np.sqrt(t)"
+        )
     if culprit.operation is not None:
         lines.append(f"  first operation that is wrong by itself: {culprit.operation}: {culprit.comparison}")
         lines.append("  to reproduce it:\n" + indent(culprit.snippet or "", "    "))
-    else:
+    elif culprit.outside is None or not all(undefined):
         lines.append(f"  {hint}")
     error = GradcheckError("\n".join(lines))
     error.input, error.index, error.element = worst.label, worst.index_of(column), worst.columns[column]
