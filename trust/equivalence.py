@@ -131,10 +131,10 @@ def differs_at(mutant: Mutant, calls: Sequence[Point], points: int = POINTS) -> 
             done += 1
             try:
                 with limited():
-                    found = _outcome(mutant.site, mutant.rule, args, y, g, call.kwargs)
+                    same = _same(expected, _outcome(mutant.site, mutant.rule, args, y, g, call.kwargs))
             except Exception as error:  # whatever a wrong rule raises, it is not what the right one does
                 return f"{type(error).__name__} at point {done}"
-            if not _same(expected, found):
+            if not same:
                 return f"differs at point {done}"
     return None if done >= points else f"only {done} points could be tried, so it is not called equivalent"
 

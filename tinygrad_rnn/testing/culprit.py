@@ -113,11 +113,8 @@ def _subject(node: Node) -> Subject | None:
 
     args: list[Any] = []
     values = [part for arg in node.args or () for part in (arg if isinstance(arg, Spread) else [arg])]
-    if any(
-        isinstance(value, Node) or getattr(value, "dtype", np.float64) != np.float64
-        for value, parent in zip(values, node.parents, strict=True)
-        if parent is not None
-    ):
+    inputs = [value for value, parent in zip(values, node.parents, strict=True) if parent is not None]
+    if {node.dtype, *(np.asarray(value).dtype for value in inputs)} != {np.dtype(np.float64)}:  # a node, if not kept
         return None
     for i, arg in enumerate(node.args or ()):
         if isinstance(arg, Spread):
@@ -183,7 +180,7 @@ def _name(function: Any) -> tuple[list[str], str]:
     module = getattr(function, "__module__", None) or "__main__"
     if name == "getitem":
         return imports, name
-    if getattr(sys.modules.get(module), name, None) is function:
+    if module != "__main__" and getattr(sys.modules.get(module), name, None) is function:
         return [*imports, f"from {module} import {name}"], name
     valid = name if name.isidentifier() and not keyword.iskeyword(name) and name not in ("np", "tg") else "operation"
     code = getattr(inspect.unwrap(function), "__code__", None)

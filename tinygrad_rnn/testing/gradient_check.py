@@ -98,7 +98,8 @@ def gradcheck(
     _check_options(order, mode, projections, eps=eps, atol=atol, rtol=rtol)
     several = isinstance(inputs, tuple)
     arguments = prepared(inputs)
-    subject = Subject(variables_of(f, arguments), lambda: f(*arguments) if several else f(arguments))
+    call: Callable[[], Any] = lambda: f(*arguments) if several else f(arguments)  # noqa: E731
+    subject = Subject(variables_of(f, arguments, call), call)
     _check_repeats(subject)
     tolerance = Tolerance(atol, 1e-6 if rtol is None else rtol)
     options = Options(mode, FIRST_STEP if eps is None else eps, tolerance, projections)

@@ -35,8 +35,10 @@ def _as_variable(leaf: Any) -> Any:
     return leaf
 
 
-def variables_of(f: Callable[..., Any], inputs: Any) -> dict[str, Tensor]:
+def variables_of(f: Callable[..., Any], inputs: Any, call: Callable[[], Any]) -> dict[str, Tensor]:
     """The leaves to vary, by the words for their place: those of the inputs first, then those that ``f`` brings.
+
+    ``call`` runs ``f`` on the inputs: what ``f`` brings in float32 matters only if it uses it.
 
     Raises:
         TypeError: one of them is not float64.
@@ -45,8 +47,16 @@ def variables_of(f: Callable[..., Any], inputs: Any) -> dict[str, Tensor]:
     given = [(where, leaf) for where, leaf in leaves(inputs, "inputs") if isinstance(leaf, Tensor)]
     brought = [(where, t) for where, t in _within_reach([("inputs", inputs), ("f", f)]) if t.is_leaf]
     found: dict[str, Tensor] = {}
+
+    @functools.cache
+    def used() -> set[int]:
+        roots = [y.node for _, y in leaves(call()) if isinstance(y, Tensor) and y.node is not None]
+        return {node.order for node in newest_first(roots)}
+
     for place, leaf in [*given, *brought]:
-        if leaf.requires_grad and all(leaf is not known for known in found.values()):
+        if leaf.node is not None and all(leaf is not known for known in found.values()):
+            if leaf.dtype != np.float64 and not place.startswith("inputs") and leaf.node.order not in used():
+                continue
             names = (place if k == 1 else f"{place} ({k})" for k in range(1, _MOST))
             where = next(name for name in names if name not in found)
             _check(where, leaf)
@@ -99,15 +109,13 @@ def unvaried(outputs: Iterable[Tensor], variables: dict[str, Tensor], start: int
             f"gradcheck: f uses a tensor that was computed before the call ({'; '.join(words)}), so what it was "
             f"computed from is not checked; compute it inside f"
         )
-    missed = [node for node in old.values() if node.order not in own]
+    missed = [old[order] for order in sorted(old) if order not in own]
     if not missed:
         return ""
-    shapes = ", ".join(f"{node.shape} {node.name!r}" if node.name else f"{node.shape}" for node in missed)
-    many = len(missed) > 1
+    shapes = ", ".join(f"shape {node.shape}" + (f" {node.name!r}" if node.name else "") for node in missed)
     return (
-        f"gradcheck: f also depends on {f'{len(missed)} tensors' if many else 'a tensor'} that require{'' if many else 's'} "
-        f"gradients and {'were' if many else 'was'} not found (shape{'s' if many else ''} {shapes}), so "
-        f"{'they are' if many else 'it is'} not checked; pass {'them as inputs' if many else 'it as an input'}"
+        f"gradcheck: f also depends on {len(missed)} tensor{'s' if len(missed) > 1 else ''} not found in it that "
+        f"require gradients ({shapes}), so not all is checked; pass them as inputs"
     )
 
 
@@ -168,8 +176,9 @@ def _attributes(where: str, value: Any) -> Iterator[tuple[str, Any]]:
         yield where, own.get("__wrapped__")  # functools.lru_cache
         return
     yield from ((f"{where}.{name}", part) for name, part in own.items())
-    slots = (slot for kind in type(value).__mro__ for slot in vars(kind).get("__slots__", ()))
-    yield from ((f"{where}.{slot}", getattr(value, slot, None)) for slot in slots)
+    for slots in (vars(kind).get("__slots__", ()) for kind in type(value).__mro__):
+        names = [slots] if isinstance(slots, str) else slots
+        yield from ((f"{where}.{name}", getattr(value, name, None)) for name in names)
     yield where, type(value)
 
 
