@@ -62,7 +62,8 @@ def _equal(
 ) -> Comparison:
     """Numbers that two ways to the same gradient give, as a comparison of one row."""
     size = float(np.max(np.abs(np.nan_to_num(expected, posinf=0, neginf=0)), initial=0))
-    pairs = zip(expected, np.broadcast_to(error, np.shape(expected)), strict=True)
+    finite = np.isfinite(expected)  # elsewhere there is nothing to compare
+    numbers = (expected, np.broadcast_to(error, np.shape(expected)), np.where(finite, 0, np.nan), ~finite)
     return Comparison(
         label,
         None,
@@ -70,7 +71,7 @@ def _equal(
         [""],
         places,
         analytic=found[None],
-        derivatives=[Derivative(np.array([e]), np.array([bar]), np.zeros(1), ~np.isfinite([e])) for e, bar in pairs],
+        derivatives=[Derivative(*(np.array([part]) for part in parts)) for parts in zip(*numbers, strict=True)],
         tolerance=Tolerance(max(1e-8, 1e-9 * size), tolerance.rtol),
         phrase="{}{}",
     )

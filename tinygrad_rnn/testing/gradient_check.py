@@ -66,7 +66,8 @@ def gradcheck(
         inputs: A float64 array or tensor, or a tuple of arguments, each of them possibly nested. An array becomes a new
             tensor. A leaf tensor that requires a gradient is itself varied in place and restored. Everything else
             (Python numbers, integer arrays, tensors without ``requires_grad``) is handed on unchanged. Varied, too, are
-            the parameters of ``f`` if it is a module, and tensors and modules that it closes over.
+            the parameters of modules and the tensors that ``f`` brings: closed over, as attributes, as defaults, as
+            globals that it names. What it depends on that cannot be found is reported by a UserWarning.
         order: Of the derivatives; all up to it are checked, those of order k as the derivatives of order k - 1's.
         mode: "reverse": the walk. "forward": products J v, by the walk of a walk. "adjoint": <J v, u> = <v, J^T u> for
             random u and v to 1e-9, without differences. That holds for a wrong rule, too, as long as it is linear in
@@ -86,10 +87,12 @@ def gradcheck(
             to be wrong by itself, and gives Python that reproduces that.
         KinkError: no derivative could be compared, or none but zeros, as the others sit on kinks.
         TypeError: an input or the result is of another float type than float64; differences would be too coarse.
-        ValueError: nothing to differentiate; ``f`` gives another result each time; an unknown mode or order.
+        ValueError: nothing to differentiate; ``f`` gives another result each time, writes into an input, or uses a
+            tensor that was computed from one before the call; two inputs share memory; an option makes no sense.
 
     Warns:
         KinkWarning: some derivatives could not be compared, the others are right.
+        UserWarning: ``f`` depends on tensors that were not found, so they are not checked.
 
     >>> import numpy as np, tinygrad_rnn as tg
     >>> tg.testing.gradcheck(lambda w, x: np.tanh(x @ w), (np.ones((3, 2)), np.ones((4, 3))), order=2)

@@ -23,7 +23,7 @@ def directions_of(variable: Tensor, projections: int | None) -> Any:
 
 def _scale(x: Any) -> Any:
     """Powers of two: 1 up to |x| = 65536, then in proportion, so that a step is never lost in rounding."""
-    return 2.0 ** np.maximum(0, np.ceil(np.log2(np.maximum(np.abs(x), 1.0) * 2.0**-16)))
+    return 2.0 ** np.maximum(0, np.ceil(np.log2(np.clip(np.abs(x), 1.0, 1e300) * 2.0**-16)))
 
 
 @contextmanager
