@@ -78,7 +78,7 @@ def _outcome(site: Site, rule: Callable[..., Any], point: Sequence[Any], y: Any,
     if site.part == "joint":
         return list(rule((True,) * len(point), g, y, saved, *point, **kwargs))
     if site.part == "rest":
-        return [rule(i, g, y, *point, **kwargs) for i in range(len(point)) if isinstance(point[i], np.ndarray)]
+        return [_fitted(rule(i, g, y, *point, **kwargs), a) for i, a in enumerate(point) if isinstance(a, np.ndarray)]
     if site.part == "into":
         buffer = np.zeros(point[site.argument].shape)
         rule(buffer, g, *point)
@@ -87,13 +87,16 @@ def _outcome(site: Site, rule: Callable[..., Any], point: Sequence[Any], y: Any,
         if not site.entry.gather[site.argument].rows(g, *point):
             raise ValueError("such a call is not gathered")
         return rule([(g, tuple(point)), (g * 0.5, tuple(point))])
-    answer = rule(g, y, *point, **kwargs)
-    shape = getattr(point[site.argument], "shape", None)
-    return answer if shape is None or isinstance(answer, (list, tuple)) else _fitted(np.asarray(answer), shape)
+    return _fitted(rule(g, y, *point, **kwargs), point[site.argument])
 
 
-def _fitted(d: Any, shape: tuple[int, ...]) -> Any:
-    """As the walk does it: summed where the argument was broadcast, repeated where it was summed."""
+def _fitted(d: Any, argument: Any) -> Any:
+    """A gradient as the walk fits it to its argument: summed where that was broadcast, repeated where it was summed."""
+    if isinstance(argument, list):
+        return [_fitted(part, a) for part, a in zip(d, argument, strict=True)]
+    if not isinstance(argument, np.ndarray):
+        raise TypeError("in such a call this argument has no gradient")
+    d, shape = np.asarray(d), argument.shape
     d = d.sum(axis=tuple(range(max(d.ndim - len(shape), 0))))
     d = d.sum(axis=tuple(k for k in range(-d.ndim, 0) if shape[k] == 1 and d.shape[k] != 1), keepdims=True)
     return np.broadcast_to(d, shape)

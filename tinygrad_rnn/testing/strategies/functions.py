@@ -10,7 +10,7 @@ import numpy as np
 
 from ... import functional as F
 from .arrays import Shape
-from .operation import Choices, Operand, Operation, filled_with_axes, matrix, same, with_axes
+from .operation import Choices, Operand, Operation, filled_with_axes, matrix, same, square_of, with_axes
 
 _ANY = Operand()
 _AROUND_0 = Operand(-6, 6)
@@ -136,6 +136,12 @@ OPERATIONS = [
     Operation(F.logsumexp, _LOGITS, expression="tg.functional.logsumexp({0}, {axis}, {keepdims})", options=_any_axis),
     Operation(F.linear, Operand(fits=with_axes), Operand(shapes=_weight_of), Operand(shapes=_bias_of)),
     Operation(F.linear, Operand(fits=with_axes), Operand(shapes=_weight_of)),
+    Operation(
+        F.linear,
+        Operand(fits=with_axes),
+        Operand(shapes=square_of),
+        expression="tg.functional.linear(tg.functional.linear({0}, {1}), {1})",  # a weight used twice
+    ),
     Operation(
         F.embedding,
         Operand(fits=lambda shape: matrix(shape) and shape[0] > 0),

@@ -260,6 +260,11 @@ def filled(shape: Shape) -> bool:
     return 0 not in shape
 
 
+def square_of(x: Shape) -> Sequence[Shape]:
+    """The square matrix that x may be multiplied by, again and again."""
+    return [(x[-1], x[-1])]
+
+
 def with_axes(shape: Shape) -> bool:
     return len(shape) >= 1
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from .arrays import Shape
-from .operation import Choices, Operand, Operation, with_axes
+from .operation import Choices, Operand, Operation, square_of, with_axes
 
 _BOUNDED = Operand()
 _AXES = Operand(fits=with_axes)
@@ -133,6 +133,7 @@ _FORMULAS = (
 
 OPERATIONS = [
     Operation(np.matmul, _AXES, Operand(shapes=_right_of), expression=("{0} @ {1}", "np.matmul({0}, {1})")),
+    Operation(np.matmul, _AXES, Operand(shapes=square_of), expression="{0} @ {1} @ {1}"),  # a weight used twice
     Operation(np.dot, _BOUNDED, Operand(shapes=_dotted), expression=("np.dot({0}, {1})", "np.dot({0}, b={1})")),
     Operation(np.inner, _BOUNDED, Operand(shapes=_inner)),
     Operation(np.vdot, Operand(), Operand(shapes=_as_many)),
@@ -146,4 +147,10 @@ OPERATIONS = [
         options=_axes,
     ),
     *(_einsum(subscripts) for subscripts in _FORMULAS),
+    Operation(
+        np.einsum,
+        Operand(shapes=lambda: [(1, 2), (1, 3)]),
+        Operand(shapes=lambda a: [(2, a[1]), (3, a[1])]),
+        expression=('np.einsum("ij,ij->ij", {0}, {1})', 'np.einsum("ij,ij", {1}, {0})'),
+    ),
 ]

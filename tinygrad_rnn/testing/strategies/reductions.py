@@ -112,6 +112,9 @@ OPERATIONS = [
     Operation(np.cumsum, _ANY, expression=("np.cumsum({0}, axis={axis})", "{0}.cumsum({axis})"), options=_one_axis),
     Operation(np.cumprod, _FACTORS, expression="np.cumprod({0}, axis={axis})", options=_one_axis),
     Operation(
+        np.cumprod, Operand(-2, 2, shapes=lambda: [(4,), (3,), (2, 3), (4, 2)]), expression="np.cumprod({0}, axis=0)"
+    ),
+    Operation(
         np.linalg.norm,
         Operand(apart="magnitudes", fits=filled_with_axes),
         expression="np.linalg.norm({0}, {order}, axis={axis}, keepdims={keepdims})",
