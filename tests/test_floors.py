@@ -51,8 +51,15 @@ THIRD_PARTIES = {
 READ_BY = {
     "drawing": {("graph", "Node"), ("graph", "newest_first"), ("walk", "ITEM")},
     "testing": {
-        ("graph", "Node"), ("graph", "Spread"), ("graph", "newest_first"), ("primitives", "Primitive"),
-        ("primitives", "TABLE"), ("primitives", "keeping_everything"), ("tensor", "record"), ("tree", "leaves"), ("tree", "map_leaves"),
+        ("graph", "Node"),
+        ("graph", "Spread"),
+        ("graph", "newest_first"),
+        ("primitives", "Primitive"),
+        ("primitives", "TABLE"),
+        ("primitives", "keeping_everything"),
+        ("tensor", "record"),
+        ("tree", "leaves"),
+        ("tree", "map_leaves"),
         ("walk", "ITEM"),
     },
 }

@@ -89,7 +89,7 @@ def _wrong_rules(seed: int, count: int) -> Counter[str]:
         if said is None:
             continue
         found[said] += 1
-        if said == "right":
+        if said != "wrong":
             found[f"FALSE PASS of {mutant} in programs of seed {seed}:\n{program!r}"] += 1
         if sum(n for words, n in found.items() if "FALSE" not in words) == count:
             return found
@@ -117,10 +117,10 @@ def run(count: int, planted: int, seed: int, processes: int | None, order: int) 
     nets = count // 4
     with ProcessPoolExecutor(processes) as pool, tqdm(total=count + planted, unit="check") as bar:
         jobs: dict[Any, tuple[Counter[str], int]] = {}
-        for k in range(0, count, BLOCK):
-            kind = "recurrent nets" if k < nets else "programs"
-            size = min(BLOCK, count - k)
-            jobs[pool.submit(_right_rules, kind, seed * 10_000_000 + k, size, order)] = (right[kind], size)
+        for kind, number in (("recurrent nets", nets), ("programs", count - nets)):
+            for k in range(0, number, BLOCK):
+                size = min(BLOCK, number - k)
+                jobs[pool.submit(_right_rules, kind, seed * 10_000_000 + k, size, order)] = (right[kind], size)
         for k in range(0, planted, BLOCK):
             size = min(BLOCK, planted - k)
             jobs[pool.submit(_wrong_rules, seed * 10_000_000 + 5_000_000 + k, size)] = (wrong, size)
@@ -134,7 +134,7 @@ def run(count: int, planted: int, seed: int, processes: int | None, order: int) 
         told = ", ".join(f"{n} {said}" for said, n in sorted(figures.items(), key=lambda pair: -pair[1]))
         lines.append(f"{sum(figures.values())} {words}: {told}")
     alarms = sum(tally["wrong"] for tally in right.values())
-    lines += ["", f"false alarms: {alarms} of {count}", f"false passes: {wrong['right']} of {planted}"]
+    lines += ["", f"false alarms: {alarms} of {count}", f"false passes: {planted - wrong['wrong']} of {planted}"]
     lines += [f"time: {time.perf_counter() - started:.0f} s"]
     details = [said for tally in (*right.values(), wrong) for said in tally if "FALSE" in said]
     return "\n".join([*lines, *(f"\n{said}" for said in details[:20])])

@@ -127,11 +127,11 @@ def differs_at(mutant: Mutant, calls: Sequence[Point], points: int = POINTS) -> 
     """
     rng = np.random.default_rng(0)
     entry, right = mutant.site.entry, mutant.site.rule
-    done = attempts = 0
+    left, done, turn = list(calls), 0, 0
     ends = time.monotonic() + _LONGEST
-    while calls and done < points and attempts < 10 * points and time.monotonic() < ends:
-        call = calls[attempts % len(calls)]
-        attempts += 1
+    while left and done < points and time.monotonic() < ends:
+        turn = (turn + 1) % len(left)
+        call = left[turn]
         with np.errstate(all="ignore"):
             try:
                 args = tuple(_moved(a, rng) for a in call.args)
@@ -139,6 +139,7 @@ def differs_at(mutant: Mutant, calls: Sequence[Point], points: int = POINTS) -> 
                 g = _gradient(getattr(y, "y", y), rng)
                 expected = _outcome(mutant.site, right, args, y, g, call.kwargs)
             except Exception:  # this call does not go through this rule
+                del left[turn]
                 continue
             done += 1
             try:

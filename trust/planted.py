@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import time
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from typing import NamedTuple
 
 import hypothesis
@@ -69,9 +70,15 @@ def run(every: int, processes: int | None) -> str:
     started = time.perf_counter()
     numbers = range(0, len(entries()), every)
     with ProcessPoolExecutor(processes) as pool:
-        hunts = list(tqdm(pool.map(hunt, numbers), total=len(numbers), desc="planted", unit="rule"))
+        jobs = [pool.submit(hunt, number) for number in numbers]
+        hunts = []
+        with tqdm(total=len(jobs), desc="planted", unit="rule") as bar:
+            for job in as_completed(jobs):
+                hunts.append(job.result())
+                bar.write(f"{hunts[-1].mutant}: found after {hunts[-1].examples}", file=sys.stderr)
+                bar.update()
     lines = [f"{'planted':<48}{'found after':>12}{'shrunk to':>12}", ""]
-    for h in hunts:
+    for h in sorted(hunts):
         after = "NOT FOUND" if h.examples is None else f"{h.examples} examples"
         lines.append(f"{h.mutant:<48}{after:>12}{f'{h.operations} operations':>15}")
     caught = [h for h in hunts if h.examples is not None]
