@@ -9,7 +9,7 @@ import pytest
 
 import tinygrad_rnn as tg
 from tinygrad_rnn.primitives import TABLE, keeping_everything
-from tinygrad_rnn.testing import GradcheckError, gradcheck, gradient_check
+from tinygrad_rnn.testing import GradcheckError, KinkWarning, gradcheck, gradient_check
 from tinygrad_rnn.testing.subject import Subject
 
 RNG = np.random.default_rng(11)
@@ -168,13 +168,18 @@ def test_a_rule_that_is_wrong_for_the_same_tensor_twice_is_blamed():
     assert failing_again(caught.value.snippet, operation=rule).operation == "<lambda>"
 
 
-@pytest.mark.parametrize("x", [[-1.0, 2.0, -3.0], [0.0, 2.0, 3.0], np.linspace(-1, 1, 150)])
+@pytest.mark.parametrize("x", [[-1.0, 2.0, -3.0], [-0.5, 2.0, 3.0], np.linspace(-1, 1, 150)])
 def test_an_operation_outside_of_its_domain_is_not_called_wrong(x):
     with np.errstate(all="ignore"), pytest.raises(GradcheckError) as caught:
         gradcheck(lambda t: np.where(t > 0, np.sqrt(t), 0.0), np.array(x))
     assert caught.value.operation is None
     assert "sqrt is outside of its domain there" in str(caught.value)
     assert "np.sqrt(np.where(t > 0, t, 1))" in str(caught.value)
+
+
+def test_exactly_at_the_edge_of_a_domain_there_is_nothing_to_compare():
+    with np.errstate(all="ignore"), pytest.warns(KinkWarning, match="without a derivative"):
+        assert gradcheck(lambda t: np.where(t > 0, np.sqrt(t), 0.0), np.array([0.0, 2.0, 3.0]))
 
 
 def test_a_rule_of_nan_inside_the_domain_is_called_wrong():

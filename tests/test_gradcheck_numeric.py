@@ -314,3 +314,22 @@ def test_results_that_are_not_finite_are_left_out_and_the_others_checked():
     assert gradcheck(lambda t: np.sin(t) + mask, np.linspace(0.1, 2.0, 120))
     with pytest.raises(GradcheckError):
         gradcheck(lambda t: np.sin(t) + mask + t.detach(), np.linspace(0.1, 2.0, 120))
+
+
+@pytest.mark.parametrize("f", [np.cbrt, np.sqrt, np.log])
+def test_an_edge_of_the_domain_is_no_mistake_however_many_results_there_are(f):
+    for x in ([0.0, 1.0], [1.0, 0.0, 2.0]):
+        with pytest.warns(KinkWarning, match="without a derivative"):
+            assert gradcheck(f, np.array(x))
+        if f is not np.log:  # whose sum is infinite
+            with pytest.warns(KinkWarning, match="without a derivative"):
+                assert gradcheck(lambda t: f(t).sum(), np.array(x))
+    with pytest.raises(KinkError):
+        gradcheck(f, np.array(0.0))
+
+
+def test_differences_that_leave_the_domain_warn_of_nothing():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert gradcheck(np.log, np.array([1e-3, 1.0]))
+        assert gradcheck(np.sqrt, np.array([1e-4, 1.0]), order=2)

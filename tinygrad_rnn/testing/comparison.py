@@ -65,7 +65,10 @@ class Comparison:
         parts = [np.zeros((len(rows), 0)), *(np.stack(d)[..., None] for d in derivatives)]
         numbers = np.concatenate([np.broadcast_to(part, (4, len(rows), part.shape[-1])) for part in parts], axis=-1)
         self.numeric, self.error, self.bend, kink = numbers
-        self.kink = kink.astype(bool)
+        # where one element has an infinite slope, 0 times that is NaN in the rows of all others
+        edge = np.any(kink.astype(bool) & np.isnan(self.bend), axis=0) & np.isnan(analytic)
+        self.bend = np.where(edge, np.nan, self.bend)
+        self.kink = kink.astype(bool) | edge
         with np.errstate(invalid="ignore"):
             off = np.abs(analytic - self.numeric)
             tolerated = tolerance.of(self.numeric.T).T

@@ -69,17 +69,24 @@ def noise_along_all(subject: Subject, values: Callable[[], Any]) -> Any:
 def settled(
     line: Callable[[float], Any], start: Any, noise: Any, array: Any, move: Any, options: Options
 ) -> Derivative:
-    """The derivative along a line; where it does not settle near 0, once more from a step that does not reach 0."""
+    """The derivative along a line; where it does not settle, once more with this line's own noise, and with steps that
+    do not reach 0."""
 
     def enough(value: Any) -> Any:
         return 0.1 * options.tolerance.of(value)
 
     first = options.first * float(_scale(array[move] if isinstance(move, tuple) else np.max(np.abs(array), initial=0)))
     found = differentiate(line, start, noise, first, enough)
-    distance = abs(float(array[move])) / 8 if isinstance(move, tuple) else 0.0
     loose = found.kink | (found.error > np.maximum(1e-4 * np.abs(found.value), enough(found.value)))
-    if not 0 < distance < first or not loose.any():
+    if not loose.any():
         return found
-    again = differentiate(line, start, noise, distance, enough)
-    better = loose & ~again.kink & (found.kink | (again.error < found.error))
-    return Derivative(*(np.where(better, new, old) for new, old in zip(again, found, strict=True)))
+    tries = []
+    if isinstance(move, tuple) and 0 < (distance := abs(float(array[move])) / 8) < first:
+        tries.append((distance, noise))
+    if (loose & ~found.kink).any():  # another input, at a singular point, may have made the noise look large
+        tries.append((first, np.fmin(noise, noise_of(line))))
+    for step, blur in tries:
+        again = differentiate(line, start, blur, step, enough)
+        better = loose & ~again.kink & (found.kink | (again.error < found.error))
+        found = Derivative(*(np.where(better, new, old) for new, old in zip(again, found, strict=True)))
+    return found
