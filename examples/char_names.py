@@ -52,7 +52,7 @@ def report(run: Run, parts: Split, alphabet: Alphabet, folder: Path, directions:
         print_samples(run.net, alphabet, temperature, parts, rng)
     example = encoded_batch(alphabet, sorted(parts.test, key=len)[:3])
     print(f"\nGradient check of the trained net in float64, on {', '.join(sorted(parts.test, key=len)[:3])}:")
-    print(f"  {check_gradients(run.net, *example, directions, rng)}")
+    print(f"  {check_gradients(run.net, *example, directions)}")
     short = next(w for w in sorted(known, key=lambda w: (len(w) < 3, len(w), w)))
     path = draw_graph(run.net.loss(*encoded_batch(alphabet, [short])), folder / "unrolled.svg")
     print(f"\nWrote {path}: the loss of {short}, unrolled")

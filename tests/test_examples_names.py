@@ -159,7 +159,7 @@ def test_the_gradient_check_leaves_the_net_as_it_was() -> None:
     net, alphabet = small()
     net.eval()
     before = net.state_dict()
-    words = check_gradients(net, *alphabet.encode(WORDS[:3]).batch(np.arange(3)), 4, np.random.default_rng(0))
+    words = check_gradients(net, *alphabet.encode(WORDS[:3]).batch(np.arange(3)), 4)
     assert words.startswith("28 derivatives agree")
     assert all((value.numpy() == before[name].numpy()).all() for name, value in net.state_dict().items())
     assert all(p.dtype == np.float32 for p in net.parameters())
@@ -175,7 +175,7 @@ def test_the_gradient_check_finds_a_wrong_gradient() -> None:
 
     net, alphabet = Cut(len(Alphabet(WORDS).characters), embedding=4, hidden=6), Alphabet(WORDS)
     with pytest.raises(tg.testing.GradcheckError, match="wrong"):
-        check_gradients(net, *alphabet.encode(WORDS[:3]).batch(np.arange(3)), 2, np.random.default_rng(0))
+        check_gradients(net, *alphabet.encode(WORDS[:3]).batch(np.arange(3)), 2)
 
 
 # ---- from end to end
@@ -194,7 +194,7 @@ def test_a_quick_run_from_end_to_end_can_be_repeated(tmp_path: Path, capsys: pyt
     assert reports[0] == reports[1]
     assert "600 words: 480 to train on, 60 to stop by, 60 to test on; 26 characters" in reports[0]
     assert reports[0].count("20 samples at temperature") == 2
-    assert "21 derivatives agree with central differences" in reports[0]
+    assert "21 derivatives agree with differences" in reports[0]
     assert [line.split()[1] for line in reports[0].splitlines() if re.match(r"  (<BOS>|R\w*) ", line)] == [
         *"RICHARD",
         "<EOS>",

@@ -113,7 +113,7 @@ FAULTS = {
     "cumsum, not flipped": (np.cumsum, 0, lambda right, g, y, a, axis=None: np.cumsum(g, axis).reshape(a.shape)),
     "matmul, gradient of b transposed": (np.matmul, 1, transposed),
     "where, branches swapped": (np.where, 1, lambda right, g, y, m, a, b: np.where(m, 0, g)),
-    "split, order of the parts": (np.split, 0, lambda right, g, y, a, s, axis=0: right(g[::-1], y, a, s, axis)),
+    "split, sign": (np.split, 0, lambda right, g, y, a, s, axis=0: -right(g, y, a, s, axis)),
 }
 
 
@@ -139,6 +139,19 @@ def test_a_planted_fault_is_found_and_shrunk(name):
     assert sum(x.size for x in program.inputs) <= 16
     numbers = np.concatenate([x.ravel() for x in program.inputs])
     assert np.mean(numbers * 4 == np.round(numbers * 4)) > 0.8
+
+
+def test_a_fault_that_few_calls_show_is_found_among_few_functions():
+    def reversed_parts(right, g, y, a, s, axis=0):
+        return right(g[::-1], y, a, s, axis)  # shows only where several parts of one length are used differently
+
+    few = strategies.programs([np.split, np.sin, np.multiply, np.sum])
+    options = settings(max_examples=200, derandomize=True, database=None, deadline=None)
+    with planted(np.split, *rules_of(np.split, 0, reversed_parts)):
+        program = find(few, wrong, settings=options)
+        assert wrong(program)
+    assert not wrong(program)
+    assert len(program.operations) <= 3
 
 
 def test_the_real_check_finds_a_planted_fault_too():

@@ -40,7 +40,7 @@ def definition_of(function: FunctionType) -> Definition | None:
     code = function.__code__
     try:
         tree = _module(code.co_filename)
-    except OSError:
+    except (OSError, SyntaxError):  # defined in no file, or in one of another kind
         return None
     spans = [span for span in code.co_positions() if None not in span and (span[0], span[2]) != (span[1], span[3])]
     places = [(line, column) for line, _, column, _ in spans]
