@@ -1,10 +1,9 @@
-"""Does a changed rule say anything else than the right one? Asked at many random points, not of the suite."""
+"""Does a changed rule say anything else than the right one? Asked at random points, those of ``points.py`` first."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,47 +16,20 @@ from tinygrad_rnn.tree import leaves
 
 from .limits import limited
 from .mutation import Mutant, Site
+from .points import Point, differentiated, recording
 
 POINTS = 1000
 _LONGEST = 30.0  # seconds for all points of a mutant, which are done in one or two
 _JITTER = 0.04  # less than the distance that operands keep from kinks
 
 
-class Point:
-    """A call of a primitive that programs made: its arguments."""
-
-    def __init__(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        self.args, self.kwargs = args, kwargs
-
-
-@contextmanager
-def _recording(entry: Primitive, points: list[Point]) -> Iterator[None]:
-    """Inside, calls of the primitive leave their arguments in ``points``."""
-    call = entry.call
-
-    def noted(*args: Any, **kwargs: Any) -> Any:
-        points.append(Point(args, kwargs))
-        return call(*args, **kwargs)
-
-    entry.call = noted
-    try:
-        yield
-    finally:
-        entry.call = call
-
-
 def points_of(entry: Primitive, programs: Sequence[Program]) -> list[Point]:
-    """The calls of a primitive that the programs and their recorded derivatives make."""
-    rng = np.random.default_rng(1)
-    points: list[Point] = []
-    with _recording(entry, points), np.errstate(all="ignore"):
+    """The calls of a primitive that programs and their recorded derivatives make."""
+    with recording() as points, np.errstate(all="ignore"):
         for program in programs:
             inputs = [Tensor(x, requires_grad=True) for x in program.inputs]
-            results = [y for _, y in leaves(program(*inputs)) if isinstance(y, Tensor) and y.requires_grad]
-            if results:
-                starts = [rng.standard_normal(y.shape) for y in results]
-                tg.grad(results, inputs, starts, create_graph=True, allow_unused=True)
-    return points
+            differentiated([y for _, y in leaves(program(*inputs))], inputs)
+    return points[entry]
 
 
 def _moved(value: Any, rng: np.random.Generator) -> Any:
@@ -123,7 +95,7 @@ def _same(a: Any, b: Any) -> bool:
 def differs_at(mutant: Mutant, calls: Sequence[Point], points: int = POINTS) -> str | None:
     """Where the mutant is first seen to differ from the right rule, in words; None: at none of the random points.
 
-    A point is one of the calls that random programs made, its floats moved a little, with a random gradient.
+    A point is one of the calls given, its floats moved a little, with a random gradient.
     """
     rng = np.random.default_rng(0)
     entry, right = mutant.site.entry, mutant.site.rule

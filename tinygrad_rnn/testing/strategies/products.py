@@ -68,7 +68,7 @@ def _contracted(a: Shape) -> Sequence[Shape]:
 def _axes(choose: Choices, a: Any, b: Any) -> dict[str, Any] | None:
     single = [(i, j) for i, j in product(range(a.ndim), range(b.ndim)) if a.shape[i] == b.shape[j]]
     options: list[Any] = [((i,), (j,)) for i, j in single]
-    options += [(i, j - b.ndim) for i, j in single]
+    options += [(i, j - b.ndim) for i, j in single] + [((i - a.ndim,), (j - b.ndim,)) for i, j in single]
     options += [((i, k), (j, m)) for i, j in single for k, m in single if i != k and j != m]
     options += [n for n in (1, 2) if n <= min(a.ndim, b.ndim) and a.shape[a.ndim - n :] == b.shape[:n]]
     if a.size * b.size <= 24:
@@ -145,6 +145,12 @@ OPERATIONS = [
         Operand(shapes=_contracted),
         expression="np.tensordot({0}, {1}, axes={axes})",
         options=_axes,
+    ),
+    Operation(
+        np.tensordot,
+        Operand(shapes=lambda: [(2, 2), (1, 3), (2, 3, 1), (2, 1, 2)]),
+        Operand(shapes=lambda a: [a[-2:], (*a[-2:], 2), (*a[-2:], 1, 2)]),
+        expression=("np.tensordot({0}, {1})", "np.tensordot({0}, {1}, 2)"),
     ),
     *(_einsum(subscripts) for subscripts in _FORMULAS),
     Operation(

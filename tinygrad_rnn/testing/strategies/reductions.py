@@ -63,7 +63,7 @@ def _order(choose: Choices, x: Any) -> dict[str, Any]:
     pairs = list(combinations(range(x.ndim), 2))
     if pairs and choose((False, False, True)):
         return {"order": choose(("'fro'", None)), "axis": choose(pairs), "keepdims": keepdims}
-    order = choose((None, 1, 2, 3, 0.5, -1, "np.inf", "-np.inf"))
+    order = choose((None, 1, 2, 3, 4, 0.5, -1, -2, 6, 2.5, "np.inf", "-np.inf"))
     return {"order": order, "axis": choose(range(-x.ndim, x.ndim)), "keepdims": keepdims}
 
 
@@ -86,7 +86,7 @@ def _matrix_order(choose: Choices, _x: Any) -> dict[str, Any]:
 
 
 def _difference(choose: Choices, x: Any) -> dict[str, Any]:
-    return {"n": choose((1, 2, 0)), "axis": choose(range(-x.ndim, x.ndim))}
+    return {"n": choose((1, 2, 0, 3)), "axis": choose(range(-x.ndim, x.ndim))}
 
 
 def _sorted_axis(choose: Choices, x: Any) -> dict[str, Any]:
@@ -138,6 +138,9 @@ OPERATIONS = [
         options=_sorted_axis,
     ),
     Operation(
-        np.diff, Operand(fits=filled_with_axes), expression="np.diff({0}, {n}, axis={axis})", options=_difference
+        np.diff,
+        Operand(fits=filled_with_axes),
+        expression=("np.diff({0}, {n}, axis={axis})", "np.diff({0})", "np.diff({0}, {n})", "np.diff({0}, axis={axis})"),
+        options=_difference,
     ),
 ]

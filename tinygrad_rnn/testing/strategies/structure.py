@@ -108,11 +108,13 @@ def _turn(choose: Choices, x: Any) -> dict[str, Any]:
 
 def _diagonal(choose: Choices, x: Any) -> dict[str, Any]:
     a, b = choose(list(permutations(range(x.ndim), 2)))
-    return {"k": choose((0, 1, -1)), "a": a, "b": b}
+    n = x.ndim
+    a, b = choose(((a, b), (a, b), (a - n, b), (a, b - n), (a - n, b - n)))
+    return {"k": choose((0, 1, -1, 2, -2, -3)), "a": a, "b": b}
 
 
 def _k(choose: Choices, _x: Any) -> dict[str, Any]:
-    return {"k": choose((0, 1, -1, 2))}
+    return {"k": choose((0, 1, -1, 2, -2))}
 
 
 def _two_sides(shape: Shape) -> bool:
@@ -173,7 +175,9 @@ OPERATIONS = [
         options=_pad,
     ),
     Operation(np.pad, Operand(fits=_at_least_two), expression="np.pad({0}, {width}, '{mode}')", options=_repeating_pad),
-    Operation(np.rollaxis, _AXES, expression="np.rollaxis({0}, {axis}, {start})", options=_moved),
+    Operation(
+        np.rollaxis, _AXES, expression=("np.rollaxis({0}, {axis}, {start})", "np.rollaxis({0}, {axis})"), options=_moved
+    ),
     Operation(np.rot90, _TWO_AXES, expression="np.rot90({0}, {k}, {axes})", options=_turn),
     Operation(np.matrix_transpose, _TWO_AXES),
     Operation(np.swapaxes, _TWO_AXES, expression="{0}.mT"),
