@@ -5,11 +5,13 @@
 
 import os
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
 
 import tinygrad_rnn as tg
+from tinygrad_rnn.primitives import TABLE
 
 try:
     from hypothesis import settings
@@ -29,3 +31,12 @@ def seeded() -> Iterator[None]:
     tg.set_default_dtype(np.float32)
     yield
     tg.set_default_dtype(np.float32)
+
+
+@pytest.fixture
+def table() -> Iterator[dict[Any, Any]]:
+    """Rules registered for NumPy's own functions inside a test are taken away after it."""
+    before = dict(TABLE)
+    yield TABLE
+    for function in set(TABLE) - set(before):
+        del TABLE[function]

@@ -202,7 +202,9 @@ def test_no_grad_lets_functions_without_a_rule_through(x):
     assert (type(y), y.requires_grad) == (tg.Tensor, False)
 
 
-@pytest.mark.parametrize("name", ["fabs", "copysign", "heaviside", "sinc", "nanmax", "nanprod", "linspace"])
+@pytest.mark.parametrize(
+    "name", ["fabs", "copysign", "heaviside", "sinc", "nanmax", "nanprod", "linspace", "nan_to_num"]
+)
 def test_a_function_without_a_rule_says_how_to_register_one(name, x):
     function = getattr(np, name)
     args = {"copysign": (x, 1.0), "heaviside": (1.0, x), "linspace": (0.0, x)}.get(name, (x,))

@@ -170,7 +170,11 @@ def test_adjoint_finds_a_joint_rule_that_differs_from_its_definition():
     assert gradcheck(bad_joint, (a, b))
     with pytest.raises(GradcheckError, match=r"<J v, u> = .* but <v, J\^T u> = ") as caught:
         gradcheck(bad_joint, (a, b), mode="adjoint")
-    assert caught.value.analytic != caught.value.numeric
+    error = caught.value
+    assert error.analytic != error.numeric
+    assert (error.input, error.index, error.element) == ("inputs", None, "direction 0 of inputs")
+    assert (error.output, error.wrong, error.total) == ("projection 0 of the output", 1, 10)
+    assert (error.order, error.operation, error.snippet) == (1, None, None)
     with pytest.raises(GradcheckError):
         gradcheck(bad_joint, (a, b), mode="forward")
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from peer import torch
 
 import tinygrad_rnn as tg
+from tinygrad_rnn.nn.cells import Recurrent
 from tinygrad_rnn.walk import walk
 
 KINDS = [("RNN", {}), ("RNN", {"nonlinearity": "relu"}), ("LSTM", {}), ("GRU", {})]
@@ -328,3 +329,8 @@ def test_second_derivatives_equal_torchs_double_backward(kind):
     its_second = torch.autograd.grad(sum((g * g).sum() for g in its_first), [*theirs.parameters(), its_x])
     for mine, its in zip(second, its_second, strict=True):
         equal(mine, its)
+
+
+def test_a_recurrent_base_class_has_no_step():
+    with pytest.raises(NotImplementedError, match=r"Recurrent has no step\(\)"):
+        Recurrent(1, 1, bias=True).step(None, None, None, None)

@@ -8,6 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import tinygrad_rnn as tg
+from tinygrad_rnn.optim.optimizer import Optimizer
 
 SHAPES = [(2, 3), (), (0,), (4,)]
 DTYPES = [np.float32, np.float64]
@@ -327,3 +328,13 @@ def test_errors_of_loading_change_nothing(change, message):
     with pytest.raises(ValueError, match=message):
         optimizer.load_state_dict(broken)
     np.testing.assert_equal(optimizer.state_dict(), made(0.1).state_dict())
+
+
+def test_an_optimiser_of_your_own_that_lacks_its_update_says_so():
+    class Bare(tg.optim.SGD):
+        update = Optimizer.update
+
+    p = tg.nn.Parameter([1.0])
+    p.grad = tg.Tensor([1.0])
+    with pytest.raises(NotImplementedError, match=r"Bare has no update\(\)"):
+        Bare([p], lr=0.1).step()

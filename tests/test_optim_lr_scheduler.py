@@ -8,6 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import tinygrad_rnn as tg
+from tinygrad_rnn.optim.lr_scheduler import EpochScheduler
 
 schedules = tg.optim.lr_scheduler
 
@@ -195,3 +196,12 @@ def test_a_group_added_later_is_an_error():
         with pytest.raises(RuntimeError, match="had 2 groups when the schedule was made, and now has 3"):
             late()
     assert step.last_epoch == 0
+
+
+def test_a_schedule_of_your_own_that_lacks_its_rate_says_so():
+    class Bare(EpochScheduler):
+        pass
+
+    schedule = Bare(tg.optim.SGD([tg.nn.Parameter([1.0])], lr=0.1))
+    with pytest.raises(NotImplementedError, match=r"Bare has no next_lr\(\)"):
+        schedule.step()

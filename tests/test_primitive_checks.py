@@ -8,17 +8,6 @@ import pytest
 from leaves import leaf
 
 import tinygrad_rnn as tg
-from tinygrad_rnn.primitives import TABLE
-
-
-@pytest.fixture
-def table():
-    """Rules registered for NumPy's own functions inside a test are taken away after it."""
-    before = dict(TABLE)
-    yield TABLE
-    for function in set(TABLE) - set(before):
-        del TABLE[function]
-
 
 # --------------------------------------------------------------------------------------------- what is kept alive
 

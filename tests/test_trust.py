@@ -149,7 +149,7 @@ def test_the_report_counts_and_lists():
     assert (
         "2 of 3 mutants that change a derivative were killed: 66.67 %; 1 by a wrong derivative, 1 by an error" in text
     )
-    assert "1 equivalent at 1000 random points" in text
+    assert "half of them by at most 1.5 programs; 1 equivalent at 1000 random points" in text
     assert "b, argument 1: x: differs at point 3\n    NOT EXPLAINED" in text
 
 

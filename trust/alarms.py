@@ -53,7 +53,7 @@ def _right_rules(kind: str, seed: int, count: int, order: int) -> Counter[str]:
     return found
 
 
-def _gradients(program: Program, cotangents: list[Any] | None = None) -> list[Any]:
+def _gradients(program: Program) -> list[Any]:
     """Of the sum of a program's results, each times a fixed random cotangent."""
     rng = np.random.default_rng(0)
     inputs = [Tensor(x, requires_grad=True) for x in program.inputs]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import resource
+import statistics
 import time
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -101,7 +102,8 @@ def report(found: list[Result], seconds: float) -> str:
         "",
         f"{killed} of {killed + survived} mutants that change a derivative were killed: "
         f"{100 * killed / max(killed + survived, 1):.2f} %; {by_value} by a wrong derivative, {killed - by_value} by "
-        f"an error; {len(found) - killed - survived} equivalent at {POINTS} random points",
+        f"an error, half of them by at most {statistics.median([r.programs for r in found if r.programs] or [0]):g} "
+        f"programs; {len(found) - killed - survived} equivalent at {POINTS} random points",
         f"run time: {seconds:.0f} s",
     ]
     for outcome in ("survived", "equivalent"):

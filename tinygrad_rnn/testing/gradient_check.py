@@ -52,8 +52,8 @@ def gradcheck(
 
     Of a result of up to 100 elements the whole Jacobian J is compared; of a larger one, and for order k > 1 of the
     gradient of order k - 1 along random cotangents, ten projections ``u^T J`` with normally distributed ``u``. Inputs
-    are varied element by element (6 to 8 calls of ``f`` each, 34 on a kink) up to 10,000 elements in all, or 200 for
-    higher orders; beyond, or with ``projections=K``, each input along K random directions ``v`` of length 1: then a
+    are varied element by element (6 to 8 calls of ``f`` each, dozens on a kink) up to 10,000 elements in all, or 200
+    for higher orders; beyond, or with ``projections=K``, each input along K random directions ``v`` of length 1: then a
     check of any size and order costs about ``8 K`` calls of ``f`` an input. If J is wrong in an input of n elements,
     so that ``u^T J`` is off by a vector e, it passes only if every ``|e . v|`` stays below what is tolerated, t. As
     ``e . v`` is ``|e| / sqrt(n)`` times a variable of density at most 0.4 about 0 (nearly normal), that has a

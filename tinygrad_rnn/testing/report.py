@@ -85,11 +85,8 @@ def not_adjoint(forward: float, reverse: float, order: int, pair: int, pairs: in
         f"{pairs}, order {order}): some rule is not linear in the gradient it is given, or does something else when it "
         f"is run on tensors (a joint rule and its definition that differ, a branch on the kind of its arguments)"
     )
-    error.input, error.element, error.output = (
-        "inputs",
-        f"direction {pair} of inputs",
-        f"projection {pair} of the output",
-    )
+    error.input, error.index, error.element = "inputs", None, f"direction {pair} of inputs"
+    error.output = f"projection {pair} of the output"
     error.analytic, error.numeric, error.error = forward, reverse, 0.0
     error.wrong, error.total, error.order = 1, pairs, order
     return error
