@@ -21,6 +21,7 @@ from tinygrad_rnn.testing.strategies.operations import OPERATIONS
 from .limits import limited
 
 PROGRAMS = 60  # of each function
+_EACH_FORM = 8  # but more of a function that is written in many ways
 KINKED = tg.testing.KinkError
 
 
@@ -39,17 +40,30 @@ def programs_of(function: Any, count: int, seed: int = 0) -> list[Program]:
     return [program for pair in islice(zip(alone, curved, strict=False), (count + 1) // 2) for program in pair][:count]
 
 
+def enough(function: Any, count: int) -> int:
+    """How many programs a function should have: ``count``, or as many as its ways to be written ask for."""
+    forms = sum(len(o.expressions) for o in OPERATIONS if o.function == function)
+    return max(count, forms * _EACH_FORM * count // PROGRAMS)
+
+
 def by_entry(count: int = PROGRAMS) -> dict[Primitive, list[Program]]:
     """For each primitive the programs that call it, and some of those whose recorded derivative does."""
     direct: dict[Primitive, list[Program]] = defaultdict(list)
     indirect: dict[Primitive, list[Program]] = defaultdict(list)
+    sizes: dict[Primitive, int] = defaultdict(lambda: count)
     for function in dict.fromkeys(operation.function for operation in OPERATIONS):
-        for program in programs_of(function, count):
+        size = enough(function, count)
+        if function in TABLE:
+            sizes[TABLE[function]] = size
+        for program in programs_of(function, size):
             called = reached(program, derivatives=False)
             for found in reached(program):
                 (direct if found in called else indirect)[TABLE[found]].append(program)
     return {
-        entry: [*_evenly(direct[entry], count), *_evenly(indirect[entry], count if entry not in direct else count // 4)]
+        entry: [
+            *_evenly(direct[entry], sizes[entry]),
+            *_evenly(indirect[entry], count if entry not in direct else count // 4),
+        ]
         for entry in {**direct, **indirect}
     }
 

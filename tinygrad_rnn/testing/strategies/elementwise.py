@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from .arrays import DISTANCE, literal
-from .operation import Choices, Operand, Operation, scalar
+from .arrays import DISTANCE, Shape, literal
+from .operation import Choices, Operand, Operation
 
 _WHOLE = tuple(float(k) for k in range(-6, 7))
 _HALVES = tuple(k + 0.5 for k in range(-6, 6))
@@ -75,7 +76,7 @@ def _quotient(function: Any, divisor: float) -> Operation:
 
 
 def _whole_exponent(choose: Choices, _x: Any) -> dict[str, Any]:
-    return {"exponent": choose((2, 3, 1, 2.0, 4))}
+    return {"exponent": choose((2, 3, 1, 2.0, 4, 0))}
 
 
 # ---- choosing and bounding
@@ -97,6 +98,11 @@ def _bounds(choose: Choices, _x: Any) -> dict[str, Any]:
 
 def _clipped(x: Any, low: Any, high: Any) -> bool:
     return _apart(x, low) and _apart(x, high) and _apart(low, high)
+
+
+def _endings(shape: Shape) -> Sequence[Shape]:
+    """A single number, or what may be repeated along the axes in front."""
+    return [(), *(shape[k:] for k in range(len(shape))), *([(shape[0], *(1 for _ in shape[1:]))] if shape else [])]
 
 
 OPERATIONS = [
@@ -135,8 +141,25 @@ OPERATIONS = [
             expression=text,
             valid=_clipped,
         )
-        for text in ("np.clip({0}, {1}, {2})", "np.clip({0}, a_min={1}, a_max={2})")
+        for text in (
+            "np.clip({0}, {1}, {2})",
+            "np.clip({0}, a_min={1}, a_max={2})",
+            "{0}.clip(min={1}, max={2})",
+            "np.clip({0}, {1}, a_max={2})",
+            "np.clip({0}, a_max={2}, a_min={1})",
+        )
+    ),
+    *(
+        Operation(np.clip, Operand(offset=0.0), Operand(offset=0.25), expression=text, valid=_apart)
+        for text in (
+            "np.clip({0}, {1}, None)",
+            "np.clip({0}, None, {1})",
+            "{0}.clip(min={1})",
+            "{0}.clip(max={1})",
+            "np.clip({0}, a_min={1}, a_max=None)",
+            "np.clip({0}, a_min=None, a_max={1})",
+        )
     ),
     Operation(np.ndarray.astype, None, expression="{0}.astype(np.float64)", name="astype"),
-    Operation(np.full_like, None, Operand(shapes=scalar)),
+    Operation(np.full_like, None, Operand(shapes=_endings)),
 ]

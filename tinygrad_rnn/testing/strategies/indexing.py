@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .arrays import Shape
-from .operation import Choices, Operand, Operation, filled_with_axes
+from .operation import Choices, Operand, Operation, filled, filled_with_axes
 
 _ANY = Operand()
 
@@ -66,7 +66,8 @@ def _mask(choose: Choices, x: Any) -> dict[str, Any]:
 def _pairs(choose: Choices, x: Any) -> dict[str, Any]:
     """Two lists of places, which go together, and repeat."""
     first, second = (choose.several(range(-n, n), 3) for n in x.shape[:2])
-    return {"index": choose((f"{first}, {second}", f"[[{first[0]}], [{first[1]}]], {second}"))}
+    forms = (f"{first}, {second}", f"[[{first[0]}], [{first[1]}]], {second}", f"{tuple(first)}, {tuple(second)}")
+    return {"index": choose(forms)}
 
 
 def _along(choose: Choices, x: Any) -> dict[str, Any]:
@@ -77,6 +78,10 @@ def _along(choose: Choices, x: Any) -> dict[str, Any]:
     places = [choose(range(-n, n)) for _ in range(min(math.prod(shape), 6))]
     indices = np.resize(np.array(places, int), shape)
     return {"indices": f"np.array({indices.tolist()})", "axis": axis}
+
+
+def _along_flat(choose: Choices, x: Any) -> dict[str, Any]:
+    return {"indices": choose.several(range(-x.size, x.size), choose((1, 2, 4)))}
 
 
 def _two_sides(shape: Shape) -> bool:
@@ -92,6 +97,12 @@ OPERATIONS = [
         Operand(fits=filled_with_axes),
         expression="np.take_along_axis({0}, {indices}, {axis})",
         options=_along,
+    ),
+    Operation(
+        np.take_along_axis,
+        Operand(fits=filled),
+        expression="np.take_along_axis({0}, np.array({indices}), None)",
+        options=_along_flat,
     ),
     Operation(operator.getitem, _ANY, expression="{0}[{index}]", options=_index, name="getitem"),
     Operation(operator.getitem, _ANY, expression="{0}[{index}]", options=_mask, name="getitem"),

@@ -55,8 +55,15 @@ def _deep(first: Shape) -> Sequence[Shape]:
 
 
 def _column(first: Shape) -> Sequence[Shape]:
-    """What ``column_stack`` puts beside a first vector or matrix."""
+    """What ``column_stack`` puts beside a first vector or matrix, or a stack of them."""
+    if len(first) == 3:
+        return [(first[0], n, first[2]) for n in (1, 2, 3)]
     return [first[:1], (first[0], 1), (first[0], 2)]
+
+
+def _two_or_three(call: str) -> tuple[str, str]:
+    """A call with two parts, and with three, of which the one in the middle may have another length."""
+    return call.format("[{0}, {1}]"), call.format("[{1}, {0}, {1}]")
 
 
 # ---- splitting
@@ -64,22 +71,23 @@ def _column(first: Shape) -> Sequence[Shape]:
 
 def _sections_along(axis: int) -> Options:
     def options(choose: Choices, x: Any) -> dict[str, Any]:
-        n = x.shape[min(axis, x.ndim - 1)]
-        return {"sections": choose([k for k in (1, 2, 3) if n % k == 0] + _cuts(n))}
+        return {"sections": choose(_equal_or_cut(x.shape[min(axis, x.ndim - 1)]))}
 
     return options
 
 
 def _sections(choose: Choices, x: Any) -> dict[str, Any]:
     axis = choose(range(-x.ndim, x.ndim))
-    n = x.shape[axis]
-    equal = [k for k in (1, 2, 3) if n % k == 0]
-    return {"sections": choose([*equal, *_cuts(n)]), "axis": axis}
+    return {"sections": choose(_equal_or_cut(x.shape[axis])), "axis": axis}
 
 
 def _unequal_sections(choose: Choices, x: Any) -> dict[str, Any]:
     axis = choose(range(-x.ndim, x.ndim))
     return {"sections": choose([2, 1, 3, *_cuts(x.shape[axis])]), "axis": axis}
+
+
+def _equal_or_cut(n: int) -> list[Any]:
+    return [k for k in (1, 2, 3) if n % k == 0] + _cuts(n)
 
 
 def _cuts(n: int) -> list[list[int]]:
@@ -90,8 +98,13 @@ def _three(shape: Shape) -> bool:
     return len(shape) == 3
 
 
-def _at_most_two(shape: Shape) -> bool:
-    return 1 <= len(shape) <= 2
+def _has_parts(shape: Shape) -> bool:
+    """Is it a sequence of arrays, of at least one?"""
+    return len(shape) >= 2 and shape[0] > 0
+
+
+def _one_to_three(shape: Shape) -> bool:
+    return 1 <= len(shape) <= 3
 
 
 OPERATIONS = [
@@ -106,6 +119,10 @@ OPERATIONS = [
         ),
         options=_joined_axis,
     ),
+    *(
+        Operation(function, Operand(fits=_has_parts), expression=f"np.{function.__name__}({{0}})")  # an array stands for its parts
+        for function in (np.concatenate, np.stack, np.vstack, np.hstack)
+    ),
     Operation(
         np.stack,
         _ANY,
@@ -113,16 +130,20 @@ OPERATIONS = [
         expression=("np.stack([{0}, {1}], axis={axis})", "np.stack([{1}, {0}, {0}], axis={axis})"),
         options=_stack_axis,
     ),
-    Operation(np.vstack, _ANY, Operand(shapes=_stackable), expression="np.vstack([{0}, {1}])"),
-    Operation(np.hstack, _ANY, Operand(shapes=_beside), expression="np.hstack([{0}, {1}])"),
-    Operation(np.dstack, _ANY, Operand(shapes=_deep), expression="np.dstack([{0}, {1}])"),
+    Operation(np.vstack, _ANY, Operand(shapes=_stackable), expression=_two_or_three("np.vstack({})")),
+    Operation(np.hstack, _ANY, Operand(shapes=_beside), expression=_two_or_three("np.hstack({})")),
+    Operation(np.dstack, _ANY, Operand(shapes=_deep), expression=_two_or_three("np.dstack({})")),
     Operation(
-        np.column_stack, Operand(fits=_at_most_two), Operand(shapes=_column), expression="np.column_stack([{0}, {1}])"
+        np.column_stack,
+        Operand(fits=_one_to_three),
+        Operand(shapes=_column),
+        expression=_two_or_three("np.column_stack({})"),
     ),
     Operation(np.hsplit, _AXES, expression="np.hsplit({0}, {sections})", options=_sections_along(1)),
     Operation(np.vsplit, _TWO_AXES, expression="np.vsplit({0}, {sections})", options=_sections_along(0)),
     Operation(np.dsplit, Operand(fits=_three), expression="np.dsplit({0}, {sections})", options=_sections_along(2)),
     Operation(np.split, _AXES, expression="np.split({0}, {sections}, axis={axis})", options=_sections),
+    Operation(np.split, _AXES, expression="np.split({0}, {sections})", options=_sections_along(0)),
     Operation(
         np.array_split, _AXES, expression="np.array_split({0}, {sections}, axis={axis})", options=_unequal_sections
     ),

@@ -251,10 +251,6 @@ def same(first: Shape, *_others: Shape) -> Sequence[Shape]:
     return (first,)
 
 
-def scalar(*_before: Shape) -> Sequence[Shape]:
-    return ((),)
-
-
 def filled(shape: Shape) -> bool:
     """Is there an element?"""
     return 0 not in shape

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import product
 from typing import Any
 
@@ -89,51 +89,69 @@ def _contracted_size(a: Any, b: Any, axes: Any) -> int:
 # ---- einsum: the lengths of letters that an operand before has named, any for the others
 
 
-def _einsum(subscripts: str) -> Operation:
+def _einsum(subscripts: str, options: str = "") -> Operation:
     """One formula; each operand's shapes follow from the letters."""
     inputs = subscripts.split("->", maxsplit=1)[0].split(",")
     operands = [_subscripted(inputs, i) for i in range(len(inputs))]
     names = ", ".join(f"{{{i}}}" for i in range(len(inputs)))
-    return Operation(np.einsum, *operands, expression=f'np.einsum("{subscripts}", {names})')
+    return Operation(np.einsum, *operands, expression=f'np.einsum("{subscripts}", {names}{options})')
 
 
 def _subscripted(inputs: Sequence[str], i: int) -> Operand:
-    mine = inputs[i].replace("...", "")
-    batch = "..." in inputs[i]
+    head, dots, tail = inputs[i].partition("...")
 
     def shapes(*before: Shape) -> Sequence[Shape]:
         known: dict[str, int] = {}
         for text, shape in zip(inputs, before, strict=False):
-            known |= dict(zip(reversed(text.replace("...", "")), reversed(shape), strict=False))
-        free = [c for c in dict.fromkeys(mine) if c not in known]
+            known |= _lengths(text, shape)
+        free = [c for c in dict.fromkeys(head + tail) if c not in known]
         found = []
         for lengths in product((2, 1, 3, 0)[: 4 if len(free) < 2 else 3], repeat=len(free)):
             side = {**known, **dict(zip(free, lengths, strict=True))}
-            ending = tuple(side[c] for c in mine)
-            found += [lead + ending for lead in (_batches(inputs, before) if batch else [()])]
+            first, last = (tuple(side[c] for c in letters) for letters in (head, tail))
+            found += [(*first, *batch, *last) for batch in (_batches(inputs, before) if dots else [()])]
         return found
 
     return Operand(shapes=shapes)
 
 
+def _lengths(text: str, shape: Shape) -> dict[str, int]:
+    """The length of each letter of an operand."""
+    head, _, tail = text.partition("...")
+    return dict(zip(head, shape, strict=False)) | dict(zip(reversed(tail), reversed(shape), strict=False))
+
+
 def _batches(inputs: Sequence[str], before: Sequence[Shape]) -> list[Shape]:
     """What an ellipsis may stand for: what it stands for already, that without its first axis, or anything."""
     for text, shape in zip(inputs, before, strict=False):
-        if "..." in text:
-            whole = shape[: len(shape) - len(text.replace("...", ""))]
+        head, dots, tail = text.partition("...")
+        if dots:
+            whole = shape[len(head) : len(shape) - len(tail)]
             return [whole, whole[1:], tuple(1 for _ in whole)]
     return [(), (2,), (1,), (2, 1)]
 
 
+# ---- a stack of matrices and a vector
+
+_STACK = Operand(shapes=lambda: [(2, 2, 3), (2, 1, 2), (3, 2, 1)])
+_WITH_VECTOR: tuple[tuple[Callable[[Shape], Sequence[Shape]], str], ...] = (
+    (lambda a: [(a[-1],)], "{0} @ {1}"),
+    (lambda a: [(a[-2],)], "{1} @ {0}"),
+)
+
 _FORMULAS = (
     "ij,jk->ik", "i,i->", "i,j->ij", "ij->ji", "ii->i", "ii->", "ij->i", "ij->", "i->i", "ij,ij->i", "ij,kj,ij",
     "bij,bjk->bik", "ij,jk", "ba", "...i,...i->...", "...ij,jk->...ik", "iij->j", "i...->...", "ij,j,k->ik",
-    "ii,i->i", "ij,ji->",
+    "ii,i->i", "ij,ji->", "jii->ij", "iji->j", "cab", "db,ca", "...ij,j", "b...a", "...i,...", "j...,...i",
 )  # fmt: skip
+
+_WAYS = (", optimize=True", ", optimize='greedy'", ", optimize=['einsum_path', (0, 1), (0, 1)]")
 
 OPERATIONS = [
     Operation(np.matmul, _AXES, Operand(shapes=_right_of), expression=("{0} @ {1}", "np.matmul({0}, {1})")),
     Operation(np.matmul, _AXES, Operand(shapes=square_of), expression="{0} @ {1} @ {1}"),  # a weight used twice
+    *(Operation(np.matmul, _STACK, Operand(shapes=vector), expression=text) for vector, text in _WITH_VECTOR),
+    Operation(np.dot, _STACK, Operand(shapes=lambda a: [(a[-2],)]), expression="np.dot({1}, {0})"),
     Operation(np.dot, _BOUNDED, Operand(shapes=_dotted), expression=("np.dot({0}, {1})", "np.dot({0}, b={1})")),
     Operation(np.inner, _BOUNDED, Operand(shapes=_inner)),
     Operation(np.vdot, Operand(), Operand(shapes=_as_many)),
@@ -153,6 +171,7 @@ OPERATIONS = [
         expression=("np.tensordot({0}, {1})", "np.tensordot({0}, {1}, 2)"),
     ),
     *(_einsum(subscripts) for subscripts in _FORMULAS),
+    *(_einsum("ij,jk,kl->il", option) for option in _WAYS),
     Operation(
         np.einsum,
         Operand(shapes=lambda: [(1, 2), (1, 3)]),

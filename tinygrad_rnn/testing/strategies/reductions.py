@@ -63,7 +63,7 @@ def _order(choose: Choices, x: Any) -> dict[str, Any]:
     pairs = list(combinations(range(x.ndim), 2))
     if pairs and choose((False, False, True)):
         return {"order": choose(("'fro'", None)), "axis": choose(pairs), "keepdims": keepdims}
-    order = choose((None, 1, 2, 3, 4, 0.5, -1, -2, 6, 2.5, "np.inf", "-np.inf"))
+    order = choose((None, 1, 2, 3, 4, 0.5, -1, -2, 6, 2.5, "np.inf", "-np.inf", 0))
     return {"order": order, "axis": choose(range(-x.ndim, x.ndim)), "keepdims": keepdims}
 
 
@@ -82,7 +82,8 @@ def _filled_matrix(shape: Shape) -> bool:
 
 
 def _matrix_order(choose: Choices, _x: Any) -> dict[str, Any]:
-    return {"order": choose((1, -1, "np.inf", "-np.inf")), "axis": choose(((0, 1), (1, 0), None))}
+    order, axis = choose((1, -1, "np.inf", "-np.inf")), choose(((0, 1), (1, 0), None))
+    return {"order": order, "axis": axis, "keepdims": choose((False, True))}
 
 
 def _difference(choose: Choices, x: Any) -> dict[str, Any]:
@@ -93,8 +94,9 @@ def _sorted_axis(choose: Choices, x: Any) -> dict[str, Any]:
     return {"axis": choose((*range(-x.ndim, x.ndim), None))}
 
 
-_REDUCTION = ("np.{name}({{0}}, axis={{axis}}, keepdims={{keepdims}})", "{{0}}.{name}({{axis}}, keepdims={{keepdims}})")
-_SPREAD = tuple(form.replace("axis}},", "axis}}, ddof={{ddof}},") for form in _REDUCTION)
+_KEPT = ("np.{name}({{0}}, axis={{axis}}, keepdims={{keepdims}})", "{{0}}.{name}({{axis}}, keepdims={{keepdims}})")
+_REDUCTION = (*_KEPT, "np.{name}({{0}}, {{axis}})")
+_SPREAD = (*(form.replace("axis}},", "axis}}, ddof={{ddof}},") for form in _KEPT), "np.{name}({{0}}, {{axis}})")
 
 
 def _forms(name: str, forms: tuple[str, ...] = _REDUCTION) -> list[str]:
@@ -106,7 +108,7 @@ OPERATIONS = [
     Operation(np.mean, _FILLED, expression=_forms("mean"), options=_axis),
     Operation(np.max, _DISTINCT, expression=_forms("max"), options=_axis),
     Operation(np.min, _DISTINCT, expression=_forms("min"), options=_axis),
-    Operation(np.prod, _FACTORS, expression=_forms("prod")[:1], options=_axis),
+    Operation(np.prod, _FACTORS, expression=_forms("prod"), options=_axis),
     Operation(np.var, _FILLED, expression=_forms("var", _SPREAD), options=_any_ddof),
     Operation(np.std, Operand(apart="values", fits=_several), expression=_forms("std", _SPREAD), options=_spread_axis),
     Operation(np.cumsum, _ANY, expression=("np.cumsum({0}, axis={axis})", "{0}.cumsum({axis})"), options=_one_axis),
@@ -127,14 +129,14 @@ OPERATIONS = [
     Operation(
         np.linalg.norm,
         Operand(apart="magnitudes", fits=_filled_matrix),
-        expression="np.linalg.norm({0}, {order}, axis={axis})",
+        expression="np.linalg.norm({0}, {order}, axis={axis}, keepdims={keepdims})",
         options=_matrix_order,
         valid=_sums_apart,
     ),
     Operation(
         np.sort,
         Operand(apart="values", fits=with_axes),
-        expression="np.sort({0}, axis={axis})",
+        expression=("np.sort({0}, axis={axis})", "np.sort({0})"),
         options=_sorted_axis,
     ),
     Operation(
@@ -143,4 +145,5 @@ OPERATIONS = [
         expression=("np.diff({0}, {n}, axis={axis})", "np.diff({0})", "np.diff({0}, {n})", "np.diff({0}, axis={axis})"),
         options=_difference,
     ),
+    Operation(np.diff, Operand(shapes=lambda: [(1, 3), (2, 4), (1, 2, 4)]), expression="np.diff({0}, 2)"),
 ]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from itertools import permutations
 from typing import Any
 
 import numpy as np
 
 from .arrays import Shape
-from .operation import Choices, Operand, Operation, filled, scalar, two_axes_or_more, with_axes
+from .operation import Choices, Operand, Operation, filled, two_axes_or_more, with_axes
 
 _ANY = Operand()
 _AXES = Operand(fits=with_axes)
@@ -34,8 +35,7 @@ def _new_shape(choose: Choices, x: Any) -> dict[str, Any]:
 
 def _order_of_axes(choose: Choices, x: Any) -> dict[str, Any]:
     axes = choose([None, *permutations(range(x.ndim))])
-    signed = axes if axes is None or choose((True, False)) else tuple(k - x.ndim for k in axes)
-    return {"axes": signed}
+    return {"axes": axes and tuple(k - choose((0, x.ndim)) for k in axes)}
 
 
 def _two_axes(choose: Choices, x: Any) -> dict[str, Any]:
@@ -78,8 +78,10 @@ def _shift(choose: Choices, x: Any) -> dict[str, Any]:
 def _repeats(choose: Choices, x: Any) -> dict[str, Any]:
     axis = choose([None, *range(-x.ndim, x.ndim)])
     count = x.size if axis is None else x.shape[axis]
-    each = choose.several((1, 2, 0, 3), min(count, 6)) if count <= 6 and choose((False, True)) else choose((2, 1, 3))
-    return {"repeats": each, "axis": axis}
+    if count > 6 or choose((True, False)):
+        return {"repeats": choose((2, 1, 3)), "axis": axis}
+    each = choose.several((1, 2, 0, 3), count)
+    return {"repeats": choose((each, f"np.array({each}, int)")), "axis": axis}
 
 
 def _tiles(choose: Choices, _x: Any) -> dict[str, Any]:
@@ -91,6 +93,11 @@ def _pad(choose: Choices, x: Any, *_fill: Any) -> dict[str, Any]:
     if x.ndim:
         widths.append(tuple((choose((0, 1, 2)), choose((1, 0, 2))) for _ in range(x.ndim)))
     return {"width": choose(widths)}
+
+
+def _fills(x: Shape) -> Sequence[Shape]:
+    """One value, one before and one after, or these for each axis."""
+    return [(), (1,), (2,), (len(x), 2), (len(x), 1)]
 
 
 def _repeating_pad(choose: Choices, x: Any) -> dict[str, Any]:
@@ -169,8 +176,8 @@ OPERATIONS = [
     ),
     Operation(
         np.pad,
-        _ANY,
-        Operand(shapes=scalar),
+        _AXES,
+        Operand(shapes=_fills),
         expression="np.pad({0}, {width}, constant_values={1})",
         options=_pad,
     ),
@@ -178,7 +185,12 @@ OPERATIONS = [
     Operation(
         np.rollaxis, _AXES, expression=("np.rollaxis({0}, {axis}, {start})", "np.rollaxis({0}, {axis})"), options=_moved
     ),
-    Operation(np.rot90, _TWO_AXES, expression="np.rot90({0}, {k}, {axes})", options=_turn),
+    Operation(
+        np.rot90,
+        _TWO_AXES,
+        expression=("np.rot90({0}, {k}, {axes})", "np.rot90({0}, {k})", "np.rot90({0})"),
+        options=_turn,
+    ),
     Operation(np.matrix_transpose, _TWO_AXES),
     Operation(np.swapaxes, _TWO_AXES, expression="{0}.mT"),
     *(Operation(function, _ANY) for function in (np.atleast_1d, np.atleast_2d, np.atleast_3d)),
@@ -189,10 +201,10 @@ OPERATIONS = [
         expression=("np.diagonal({0}, {k}, {a}, {b})", "np.diagonal({0})"),
         options=_diagonal,
     ),
-    Operation(np.diag, Operand(fits=_at_most_two), expression="np.diag({0}, {k})", options=_k),
-    Operation(np.diagflat, Operand(fits=_few), expression="np.diagflat({0}, {k})", options=_k),
-    Operation(np.tril, _TWO_AXES, expression="np.tril({0}, {k})", options=_k),
-    Operation(np.triu, _TWO_AXES, expression="np.triu({0}, {k})", options=_k),
+    Operation(np.diag, Operand(fits=_at_most_two), expression=("np.diag({0}, {k})", "np.diag({0})"), options=_k),
+    Operation(np.diagflat, Operand(fits=_few), expression=("np.diagflat({0}, {k})", "np.diagflat({0})"), options=_k),
+    Operation(np.tril, _AXES, expression=("np.tril({0}, {k})", "np.tril({0})"), options=_k),
+    Operation(np.triu, _AXES, expression=("np.triu({0}, {k})", "np.triu({0})"), options=_k),
     Operation(
         np.trace,
         _TWO_AXES,
