@@ -212,6 +212,15 @@ def _stack(g: Any, _y: Any, _arrays: Any, axis: int = 0, *, dtype: Any = None, c
     return parts if isinstance(_arrays, list) else np.stack(parts)
 
 
+def _unsplit(g: Any, _ary: Any, sections: Any, axis: int) -> Any:
+    joined = np.concatenate(g, axis=axis)
+    if joined.shape == _ary.shape:
+        return joined
+    axis %= _ary.ndim  # places that go back make parts that overlap: both add to what they share
+    index = np.concatenate(np.split(np.arange(_ary.shape[axis]), sections))
+    return scatter(joined, (slice(None),) * axis + (index,), _ary.shape)
+
+
 def _atleast(i: int, g: Any, _y: Any, *arys: Any) -> Any:
     return np.reshape(g if len(arys) == 1 else g[i], arys[i].shape)
 
@@ -264,9 +273,11 @@ defvjp(
 defvjp(np.hstack, _hstack)
 defvjp(np.dstack, lambda g, _y, _tup: _cut(g, _tup, 2, lambda shape: shape[2] if len(shape) > 2 else 1))
 defvjp(np.column_stack, lambda g, _y, _tup: _cut(g, _tup, 1, lambda shape: shape[1] if len(shape) > 1 else 1))
-defvjp(np.split, lambda g, _y, _ary, _indices_or_sections, axis=0: np.concatenate(g, axis=axis))
-defvjp(np.array_split, lambda g, _y, _ary, _indices_or_sections, axis=0: np.concatenate(g, axis=axis))
-defvjp(np.hsplit, lambda g, _y, _ary, _indices_or_sections: np.concatenate(g, axis=min(_ary.ndim - 1, 1)))
-defvjp(np.vsplit, lambda g, _y, _ary, _indices_or_sections: np.concatenate(g, axis=0))
-defvjp(np.dsplit, lambda g, _y, _ary, _indices_or_sections: np.concatenate(g, axis=2))
+defvjp(np.split, lambda g, _y, _ary, indices_or_sections, axis=0: _unsplit(g, _ary, indices_or_sections, axis))
+defvjp(np.array_split, lambda g, _y, _ary, indices_or_sections, axis=0: _unsplit(g, _ary, indices_or_sections, axis))
+defvjp(
+    np.hsplit, lambda g, _y, _ary, indices_or_sections: _unsplit(g, _ary, indices_or_sections, min(_ary.ndim - 1, 1))
+)
+defvjp(np.vsplit, lambda g, _y, _ary, indices_or_sections: _unsplit(g, _ary, indices_or_sections, 0))
+defvjp(np.dsplit, lambda g, _y, _ary, indices_or_sections: _unsplit(g, _ary, indices_or_sections, 2))
 primitive_of(np.split, split)

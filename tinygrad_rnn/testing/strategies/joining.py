@@ -120,7 +120,9 @@ OPERATIONS = [
         options=_joined_axis,
     ),
     *(
-        Operation(function, Operand(fits=_has_parts), expression=f"np.{function.__name__}({{0}})")  # an array stands for its parts
+        Operation(
+            function, Operand(fits=_has_parts), expression=f"np.{function.__name__}({{0}})"
+        )  # an array stands for its parts
         for function in (np.concatenate, np.stack, np.vstack, np.hstack)
     ),
     Operation(
