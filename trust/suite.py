@@ -48,23 +48,23 @@ def enough(function: Any, count: int) -> int:
 
 def by_entry(count: int = PROGRAMS) -> dict[Primitive, list[Program]]:
     """For each primitive the programs that call it, and some of those whose recorded derivative does."""
+    own: dict[Primitive, list[Program]] = defaultdict(list)
     direct: dict[Primitive, list[Program]] = defaultdict(list)
     indirect: dict[Primitive, list[Program]] = defaultdict(list)
-    sizes: dict[Primitive, int] = defaultdict(lambda: count)
     for function in dict.fromkeys(operation.function for operation in OPERATIONS):
-        size = enough(function, count)
-        if function in TABLE:
-            sizes[TABLE[function]] = size
-        for program in programs_of(function, size):
+        for program in programs_of(function, enough(function, count)):
             called = reached(program, derivatives=False)
             for found in reached(program):
-                (direct if found in called else indirect)[TABLE[found]].append(program)
+                kind = indirect if found not in called else own if found is function else direct
+                kind[TABLE[found]].append(program)
+    few = count // 4
     return {
         entry: [
-            *_evenly(direct[entry], sizes[entry]),
-            *_evenly(indirect[entry], count if entry not in direct else count // 4),
+            *own[entry],
+            *_evenly(direct[entry], few if own[entry] else count),
+            *_evenly(indirect[entry], few if own[entry] or direct[entry] else count),
         ]
-        for entry in {**direct, **indirect}
+        for entry in {**own, **direct, **indirect}
     }
 
 

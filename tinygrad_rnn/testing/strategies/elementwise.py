@@ -146,6 +146,7 @@ OPERATIONS = [
             "np.clip({0}, a_min={1}, a_max={2})",
             "{0}.clip(min={1}, max={2})",
             "np.clip({0}, {1}, a_max={2})",
+            "np.clip({0}, {2}, {1})",
             "np.clip({0}, a_max={2}, a_min={1})",
         )
     ),

@@ -146,6 +146,7 @@ _FORMULAS = (
 )  # fmt: skip
 
 _WAYS = (", optimize=True", ", optimize='greedy'", ", optimize=['einsum_path', (0, 1), (0, 1)]")
+_ONE_PRODUCT = ", optimize=['einsum_path', (0, 1)]"  # the derivative of a diagonal has one more
 
 OPERATIONS = [
     Operation(np.matmul, _AXES, Operand(shapes=_right_of), expression=("{0} @ {1}", "np.matmul({0}, {1})")),
@@ -172,6 +173,7 @@ OPERATIONS = [
     ),
     *(_einsum(subscripts) for subscripts in _FORMULAS),
     *(_einsum("ij,jk,kl->il", option) for option in _WAYS),
+    _einsum("ii,i->i", _ONE_PRODUCT),
     Operation(
         np.einsum,
         Operand(shapes=lambda: [(1, 2), (1, 3)]),
