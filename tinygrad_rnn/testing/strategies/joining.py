@@ -91,7 +91,7 @@ def _equal_or_cut(n: int) -> list[Any]:
 
 
 def _cuts(n: int) -> list[list[int]]:
-    return [[min(1, n)], [n], [0, min(2, n)]]
+    return [[min(1, n)], [n], [0, min(2, n)], [min(2, n), min(1, n)]]  # the parts of the last overlap
 
 
 def _three(shape: Shape) -> bool:

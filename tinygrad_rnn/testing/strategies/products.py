@@ -131,9 +131,9 @@ def _batches(inputs: Sequence[str], before: Sequence[Shape]) -> list[Shape]:
     return [(), (2,), (1,), (2, 1)]
 
 
-# ---- a stack of matrices and a vector
+# ---- a matrix, or a stack of them, and a vector
 
-_STACK = Operand(shapes=lambda: [(2, 2, 3), (2, 1, 2), (3, 2, 1)])
+_MATRICES = Operand(shapes=lambda: [(2, 2, 3), (2, 3), (2, 1, 2), (3, 2, 1), (2, 2)])
 _WITH_VECTOR: tuple[tuple[Callable[[Shape], Sequence[Shape]], str], ...] = (
     (lambda a: [(a[-1],)], "{0} @ {1}"),
     (lambda a: [(a[-2],)], "{1} @ {0}"),
@@ -151,8 +151,8 @@ _ONE_PRODUCT = ", optimize=['einsum_path', (0, 1)]"  # the derivative of a diago
 OPERATIONS = [
     Operation(np.matmul, _AXES, Operand(shapes=_right_of), expression=("{0} @ {1}", "np.matmul({0}, {1})")),
     Operation(np.matmul, _AXES, Operand(shapes=square_of), expression="{0} @ {1} @ {1}"),  # a weight used twice
-    *(Operation(np.matmul, _STACK, Operand(shapes=vector), expression=text) for vector, text in _WITH_VECTOR),
-    Operation(np.dot, _STACK, Operand(shapes=lambda a: [(a[-2],)]), expression="np.dot({1}, {0})"),
+    *(Operation(np.matmul, _MATRICES, Operand(shapes=vector), expression=text) for vector, text in _WITH_VECTOR),
+    Operation(np.dot, _MATRICES, Operand(shapes=lambda a: [(a[-2],)]), expression="np.dot({1}, {0})"),
     Operation(np.dot, _BOUNDED, Operand(shapes=_dotted), expression=("np.dot({0}, {1})", "np.dot({0}, b={1})")),
     Operation(np.inner, _BOUNDED, Operand(shapes=_inner)),
     Operation(np.vdot, Operand(), Operand(shapes=_as_many)),

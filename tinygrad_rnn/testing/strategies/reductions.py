@@ -72,17 +72,19 @@ def _moderate(x: Any) -> bool:
 
 
 def _sums_apart(x: Any) -> bool:
-    """Do the sums of magnitudes, in the rows and in the columns, differ from each other?"""
-    sums = [np.sort(np.abs(x).sum(axis=k)) for k in (0, 1)]
-    return all(s.size < 2 or (s[1:] - s[:-1]).min() >= DISTANCE for s in sums)
+    """Do the sums of magnitudes, in the rows of a matrix and in its columns, differ from each other?"""
+    sums = [np.sort(np.abs(x).sum(axis=k)) for k in (-2, -1)]
+    return all(s.shape[-1] < 2 or np.diff(s).min() >= DISTANCE for s in sums)
 
 
-def _filled_matrix(shape: Shape) -> bool:
-    return len(shape) == 2 and 0 not in shape
+def _filled_matrices(shape: Shape) -> bool:
+    return 2 <= len(shape) <= 3 and 0 not in shape
 
 
-def _matrix_order(choose: Choices, _x: Any) -> dict[str, Any]:
-    order, axis = choose((1, -1, "np.inf", "-np.inf")), choose(((0, 1), (1, 0), None))
+def _matrix_order(choose: Choices, x: Any) -> dict[str, Any]:
+    """The axes of a matrix, or of each one in a stack."""
+    order = choose((1, -1, "np.inf", "-np.inf"))
+    axis = choose(((-2, -1), (x.ndim - 1, x.ndim - 2), None if x.ndim == 2 else (1, -1)))
     return {"order": order, "axis": axis, "keepdims": choose((False, True))}
 
 
@@ -128,7 +130,7 @@ OPERATIONS = [
     ),
     Operation(
         np.linalg.norm,
-        Operand(apart="magnitudes", fits=_filled_matrix),
+        Operand(apart="magnitudes", fits=_filled_matrices),
         expression="np.linalg.norm({0}, {order}, axis={axis}, keepdims={keepdims})",
         options=_matrix_order,
         valid=_sums_apart,
