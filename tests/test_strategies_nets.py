@@ -22,6 +22,23 @@ def test_a_wrong_step_is_found(cell, monkeypatch):
     rule = tg.primitives.TABLE[np.tanh].rules[0]
     monkeypatch.setattr(tg.primitives.TABLE[np.tanh], "rules", (lambda g, y, x: rule(g, y, x) * 1.001,))
     net = RecurrentNet(cell, input_size=1, loss="mean", seed=1)
+    with tg.unrolled(), pytest.raises(tg.testing.GradcheckError):
+        tg.testing.gradcheck(net, net.inputs)
+
+
+def _scaled(rule):
+    def wrong(*args, **kwargs):
+        return [None if d is None else d * 1.001 for d in rule(*args, **kwargs)]
+
+    return wrong
+
+
+@pytest.mark.parametrize(("cell", "name"), [("RNN", "rnn_tanh"), ("LSTM", "lstm"), ("GRU", "gru")])
+def test_a_wrong_fused_sequence_is_found(cell, name, monkeypatch):
+    entry = next(entry for entry in tg.primitives.TABLE.values() if entry.name == name)
+    right = entry.joint
+    monkeypatch.setattr(entry, "joint", _scaled(right))
+    net = RecurrentNet(cell, input_size=1, loss="mean", seed=1)
     with pytest.raises(tg.testing.GradcheckError):
         tg.testing.gradcheck(net, net.inputs)
 

@@ -131,7 +131,8 @@ def test_a_false_alarm_and_a_false_pass_would_be_counted(monkeypatch):
 def test_a_hunt_finds_and_shrinks(monkeypatch):
     few = programs(["np.tanh", "np.multiply", "np.sum", "np.split"])
     monkeypatch.setattr(planted, "programs", lambda: few)
-    number = next(k for k, entry in enumerate(entries()) if entry.name == "tanh")
+    monkeypatch.setattr(planted, "_POINTS", {TABLE[np.tanh]: points_of(TABLE[np.tanh], programs_of(np.tanh, 5))})
+    number = next(k for k, entry in enumerate(planted.functions()) if entry.name == "tanh")
     hunt = planted.hunt(number)
     assert hunt.mutant == "tanh, argument 0: sign flipped"
     assert hunt.examples <= planted.EXAMPLES

@@ -10,7 +10,7 @@ from . import functional, nn, optim, rules
 from .allocator import keep_freed_memory
 from .context import detect_anomaly, get_default_dtype, manual_seed, no_grad, scope, set_default_dtype
 from .primitives import Saved, defvjp
-from .recurrence import scan
+from .recurrence import scan, unrolled
 from .tensor import Tensor, primitive
 from .transforms import grad, hessian, hvp, jacobian, jvp, vjp
 
@@ -44,6 +44,7 @@ __all__ = [
     "scope",
     "set_default_dtype",
     "testing",
+    "unrolled",
     "vjp",
 ]
 

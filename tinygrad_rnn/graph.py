@@ -139,22 +139,35 @@ class Spread(list[Any]):
     """An argument that was a sequence of tensors: its elements stand flat among the node's parents."""
 
 
-def newest_first(roots: Sequence[Node], oldest: int = 0) -> list[Node]:
-    """All nodes that ``roots`` were made from, and themselves, each before its parents; none older than ``oldest``."""
+class Free(tuple[Any, ...]):
+    """An argument that a function was not given but found in its surroundings: its array, if one was kept at all."""
+
+
+def newest_first(roots: Sequence[Node], oldest: int = 0, since: int = 0) -> list[Node]:
+    """All nodes that ``roots`` were made from, and themselves, each before its parents; none older than ``oldest``.
+
+    What nodes older than ``since`` were made from is not asked.
+    """
     found = {root.order: root for root in roots}
-    stack = list(found.values())
+    stack = [root for root in found.values() if root.order >= since]
     while stack:
         for parent in stack.pop().parents:
             if parent is not None and parent.order >= oldest and parent.order not in found:
                 found[parent.order] = parent
-                stack.append(parent)
+                if parent.order >= since:
+                    stack.append(parent)
     return [found[order] for order in sorted(found, reverse=True)]
 
 
-def leading_to(wanted: set[int], nodes: Sequence[Node]) -> set[int]:
-    """Of ``nodes`` (newest first), the orders of those made from a wanted one: only they are walked over."""
+def leading_to(wanted: set[int], nodes: Sequence[Node], since: int = 0) -> set[int]:
+    """Of ``nodes`` (newest first), the orders of those made from a wanted one: only they are walked over.
+
+    Nodes older than ``since`` are not.
+    """
     leading: set[int] = set()
     for node in reversed(nodes):
+        if node.order < since:
+            continue
         for parent in node.parents:
             if parent is not None and (parent.order in wanted or parent.order in leading):
                 leading.add(node.order)

@@ -218,6 +218,11 @@ def keeping_everything() -> Iterator[None]:
                 _kept_before.clear()
 
 
+def is_keeping_everything() -> bool:
+    """Is someone inside ``keeping_everything()``?"""
+    return bool(_keepers)
+
+
 def defvjp(
     function: Callable[..., Any],
     *rules: Rule | None,

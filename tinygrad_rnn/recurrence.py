@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import ContextDecorator
+from contextvars import ContextVar, Token
 from typing import Any, TypeVar
 
 import numpy as np
 
+from .checkpoint import checkpoint as checkpointed
 from .context import current, scope, site
 from .tensor import Tensor
 from .tree import leaves, map_leaves, structure
@@ -24,6 +27,7 @@ def scan(
     reverse: bool = False,
     lengths: Any = None,
     truncate: int | None = None,
+    checkpoint: int | None = None,
 ) -> tuple[State, Any]:
     """Apply ``step`` along axis 0 of ``xs``, handing its state on: state_t, y_t = step(state_{t-1}, x_t).
 
@@ -42,6 +46,10 @@ def scan(
             its results are thrown away, but a step whose derivative at zero is NaN makes the gradient NaN.)
         truncate: Cut the graph of the state before the processed steps k, 2k, ...: truncated backpropagation through
             time, whose gradients reach back at most k steps (Williams and Peng, 1990).
+        checkpoint: Keep the state before the processed steps 0, k, 2k, ... alone, and compute the steps between once
+            more in the walk: memory for T/k + k steps, not for T (Chen et al., "Training Deep Nets with Sublinear
+            Memory Cost", 2016). The second time a step must do the same; what it draws from ``tg.manual_seed``'s
+            generator, dropout for one, is drawn again.
 
     Returns:
         The last state, and ``ys`` (T, ...): the ``y_t``, stacked leaf by leaf.
@@ -64,29 +72,98 @@ def scan(
     steps = _length(xs, None if length is None else _whole(length, "length"))
     form, shapes = structure(state), {where: leaf.shape for where, leaf in leaves(state, "state")}
     ends = None if lengths is None else _ends(lengths, steps, xs, state)
-    if truncate is not None and _whole(truncate, "truncate") < 1:
-        raise ValueError(f"{_here()}: expected truncate >= 1, got {truncate}")
-    ys: list[Any] = []
-    for done in range(steps):
-        t = steps - 1 - done if reverse else done
-        if truncate is not None and done and done % truncate == 0:
-            state = map_leaves(lambda leaf: leaf.detach(), state)
-        with scope(step=t):
-            x = map_leaves(lambda leaf, t=t: leaf[t], xs)
-            running = None if ends is None or (ends > t).all() else ends > t
-            if running is not None:
-                x = map_leaves(lambda leaf, m=running: _zeroed(m, leaf), x)
-            new, y = _checked(step(state, x), form, shapes)
-            if ends is not None:
-                _check_batch(y, "y", 0, ends.size)
-            if running is not None:
-                new = map_leaves(lambda a, b, m=running: np.where(_beside(m, a), a, b), new, state)
-                y = map_leaves(lambda leaf, m=running: _zeroed(m, leaf), y)
-            state = new
-            ys.append(y)
-    if reverse:
-        ys.reverse()
-    return state, _stacked(ys)
+    for name, every in (("truncate", truncate), ("checkpoint", checkpoint)):
+        if every is not None and _whole(every, name) < 1:
+            raise ValueError(f"{_here()}: expected {name} >= 1, got {every}")
+
+    def run(state: Any, xs: Any, first: int, last: int) -> tuple[Any, list[Any]]:
+        """The processed steps ``first`` to ``last``, whose inputs are ``xs``: the state after them, and each y."""
+        ys: list[Any] = []
+        start = steps - last if reverse else first  # where xs[0] stands in time
+        for done in range(first, last):
+            t = steps - 1 - done if reverse else done
+            if truncate is not None and done and done % truncate == 0:
+                state = map_leaves(lambda leaf: leaf.detach(), state)
+            with scope(step=t):
+                x = map_leaves(lambda leaf, i=t - start: leaf[i], xs)
+                running = None if ends is None or (ends > t).all() else ends > t
+                if running is not None:
+                    x = map_leaves(lambda leaf, m=running: _zeroed(m, leaf), x)
+                new, y = _checked(step(state, x), form, shapes)
+                if ends is not None:
+                    _check_batch(y, "y", 0, ends.size)
+                if running is not None:
+                    new = map_leaves(lambda a, b, m=running: np.where(_beside(m, a), a, b), new, state)
+                    y = map_leaves(lambda leaf, m=running: _zeroed(m, leaf), y)
+                state = new
+                ys.append(y)
+        return state, ys[::-1] if reverse else ys
+
+    if checkpoint is None:
+        state, ys = run(state, xs, 0, steps)
+        return state, _together(ys, np.stack, range(steps))
+    pieces = []
+    for first in range(0, steps, checkpoint):
+        last = min(first + checkpoint, steps)
+        start = steps - last if reverse else first
+        part = map_leaves(lambda leaf, a=start, b=start + last - first: leaf[a:b], xs)
+        state, piece = _kept_no_longer(run, state, part, first, last, start)
+        pieces.append((start, piece))
+    pieces.sort(key=lambda pair: pair[0])
+    return state, _together([piece for _, piece in pieces], np.concatenate, [start for start, _ in pieces])
+
+
+def _kept_no_longer(run: Callable[..., Any], state: Any, xs: Any, first: int, last: int, start: int) -> tuple[Any, Any]:
+    """A stretch of steps as one recorded node: the state after it and its ys, stacked."""
+    forms: list[Any] = []
+
+    def stretch(*inputs: Any) -> list[Any]:
+        flat = iter(inputs)
+        before, part = map_leaves(lambda _: next(flat), (state, xs))
+        after, ys = run(before, part, first, last)
+        found = (after, _together(ys, np.stack, range(start, start + last - first)))
+        forms[:] = [found]
+        return [leaf for _, leaf in leaves(found)]
+
+    flat = iter(checkpointed(stretch, [leaf for _, leaf in leaves((state, xs))]))
+    after, ys = map_leaves(lambda _: next(flat), forms.pop())
+    return after, ys
+
+
+_unrolled: ContextVar[bool] = ContextVar("tinygrad_rnn_unrolled", default=False)
+
+
+class unrolled(ContextDecorator):
+    """Inside, recurrent layers record every operation of every step, not one node for a whole sequence.
+
+    The numbers are the same; it is slower. For pictures of the unrolled net, and for what needs each step's own nodes:
+    hooks, per-step gradients.
+
+    >>> import numpy as np, tinygrad_rnn as tg
+    >>> layer = tg.nn.RNN(3, 4)
+    >>> x = np.ones((5, 2, 3), np.float32)
+    >>> with tg.unrolled():
+    ...     output, h_n = layer(x)
+    >>> output.node.words()  # five states, stacked
+    'stack at layer 0'
+    """
+
+    def __init__(self) -> None:
+        self._tokens: list[Token[bool]] = []
+
+    def __enter__(self) -> None:
+        self._tokens.append(_unrolled.set(True))
+
+    def __exit__(self, *exc: object) -> None:
+        _unrolled.reset(self._tokens.pop())
+
+    def _recreate_cm(self) -> unrolled:  # a decorated function may run in several threads: each call its own tokens
+        return unrolled()
+
+
+def is_unrolled() -> bool:
+    """Are we inside ``tg.unrolled()``?"""
+    return _unrolled.get()
 
 
 def _as_tensor(leaf: Any) -> Tensor:
@@ -182,15 +259,17 @@ def _here() -> str:
     return site("scan", current.get())
 
 
-def _stacked(ys: list[Any]) -> Any:
-    """The outputs of all steps, stacked leaf by leaf along a new axis 0."""
-    form, shapes = structure(ys[0]), {where: leaf.shape for where, leaf in leaves(ys[0], "y")}
-    for t, y in enumerate(ys):
+def _together(ys: Sequence[Any], join: Callable[..., Any], times: Sequence[int]) -> Any:
+    """The outputs of steps (``np.stack``), or of stretches of them (``np.concatenate``), in one, leaf by leaf."""
+    skip = int(join is np.concatenate)  # axis 0 of a stretch is time: the last may be shorter
+    form, shapes = structure(ys[0]), {where: leaf.shape[skip:] for where, leaf in leaves(ys[0], "y")}
+    for t, y in zip(times, ys, strict=True):
         if structure(y) != form:
-            raise ValueError(f"{_here()}: y at t={t} has structure {structure(y)}, expected {form} as at t=0")
+            raise ValueError(f"{_here()}: y at t={t} has structure {structure(y)}, expected {form} as at t={times[0]}")
         for where, leaf in leaves(y, "y"):
-            if leaf.shape != shapes[where]:
+            if leaf.shape[skip:] != shapes[where]:
                 raise ValueError(
-                    f"{_here()}: {where} at t={t} has shape {leaf.shape}, expected {shapes[where]} as at t=0"
+                    f"{_here()}: {where} at t={t} has shape {leaf.shape[skip:]}, expected {shapes[where]} as at "
+                    f"t={times[0]}"
                 )
-    return map_leaves(lambda *leaf: np.stack(leaf), *ys)
+    return map_leaves(lambda *leaf: join(leaf), *ys)

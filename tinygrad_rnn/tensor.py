@@ -71,7 +71,7 @@ def _tensor(node: Node, y: Any) -> Tensor:
     return t
 
 
-def _tensors(node: Node, results: Any) -> Any:
+def tensors_of(node: Node, results: Any) -> Any:
     """The tensors of several fresh results, each with a node that picks it out of theirs."""
     parents, context = (node,), node.context
     if context.anomaly is not None:
@@ -106,7 +106,7 @@ def record1(x: Tensor, primitive: Primitive, *rest: Any) -> Any:
     node = Node.of(primitive, parents, (data if mask & 2 else parent, *rest), context)
     if mask & 1:
         node.y = y
-    return _tensors(node, y) if y.__class__ is not ndarray and isinstance(y, (list, tuple)) else _tensor(node, y)
+    return tensors_of(node, y) if y.__class__ is not ndarray and isinstance(y, (list, tuple)) else _tensor(node, y)
 
 
 def record2(primitive: Primitive, a: Any, b: Any) -> Any:
@@ -202,7 +202,7 @@ def record(primitive: Primitive, args: Sequence[Any], kwargs: dict[str, Any] | N
     elif mask & 1:
         node.y = y
     node.kwargs = kwargs or (None if single else {})
-    return _tensors(node, y) if isinstance(y, (list, tuple)) else _tensor(node, y)
+    return tensors_of(node, y) if isinstance(y, (list, tuple)) else _tensor(node, y)
 
 
 def plain(y: Any) -> Any:

@@ -17,7 +17,7 @@ import numpy as np
 
 from . import versions
 from .context import Context, current
-from .graph import Node, Notes, Spread, check_finite, check_unwritten, leading_to, newest_first
+from .graph import Free, Node, Notes, Spread, check_finite, check_unwritten, leading_to, newest_first
 from .primitives import Gather, Saved, defvjp, primitive_of
 
 Lift: TypeAlias = Callable[[Node | None, Any], Any]
@@ -48,6 +48,7 @@ def walk(
     retain_graph: bool = False,
     create_graph: bool = False,
     observe: Observer | None = None,
+    since: int = 0,
 ) -> dict[Node, Any]:
     """Walk back from ``outputs`` and return the gradients that arrive, by node.
 
@@ -63,6 +64,7 @@ def walk(
         create_graph: Run the rules on tensors, so that the result can be differentiated again.
         observe: Called ``observe(node, argument, gradient)`` for each contribution that a node passes to an argument:
             each summand of a shared weight's gradient, for one.
+        since: Nodes older than this are where the walk ends: with ``wanted``, gradients arrive there and go no further.
 
     Raises:
         RuntimeError: the graph was released, or something it saved was modified in place, or a rule's answer does not
@@ -71,8 +73,8 @@ def walk(
     """
     targets = None if wanted is None else {node.order for node in wanted}
     oldest = min(targets) if targets else 0  # what is older cannot have been made from a wanted node
-    nodes = newest_first([node for node, _ in outputs], oldest)
-    leading = None if targets is None else leading_to(targets, nodes)
+    nodes = newest_first([node for node, _ in outputs], oldest, since)
+    leading = None if targets is None else leading_to(targets, nodes, since)
     live = None if targets is None or leading is None else leading | targets
     context = current.get()
     grads: dict[int, Any] = {}  # by order: what has come together so far
@@ -140,7 +142,7 @@ def walk(
             g = grads.pop(order, None)
             if g is None:
                 continue
-            if notes is not None and notes.hooks:
+            if notes is not None and notes.hooks and order >= since:
                 g = _hooked(node, notes, g if order in owned else np.copy(g))  # hooks may keep it, or write into it
                 owned.discard(order)
             if order in targets if targets is not None else primitive is None or (notes is not None and notes.retain):
@@ -246,7 +248,7 @@ def _answers(node: Node, g: Any, needed: Sequence[bool], lift: Lift, create_grap
     asked = _grouped(node.args, needed)
     args: Sequence[Any] = node.args
     if create_graph:
-        tensors = [a if p is None or isinstance(a, Node) else lift(p, a) for a, p in _flat(node)]
+        tensors = [a if p is None or isinstance(a, Node) else lift(p, a) for a, p in saved_with_parents(node)]
         args = _grouped(node.args, tensors)
         y = _results(node, y, lift)
     kwargs = node.kwargs or {}
@@ -281,7 +283,7 @@ def _results(node: Node, y: Any, lift: Lift) -> Any:
     return parts
 
 
-def _flat(node: Node) -> list[tuple[Any, Node | None]]:
+def saved_with_parents(node: Node) -> list[tuple[Any, Node | None]]:
     """Saved arguments beside their nodes, sequences laid flat."""
     values: list[Any] = []
     for arg in node.args or ():
@@ -300,29 +302,31 @@ def _through_definition(node: Node, g: Any, needed: Sequence[bool], lift: Lift, 
     assert node.primitive is not None
     assert node.primitive.definition is not None
     assert node.args is not None
-    anomaly = current.get().anomaly
-    aliases: list[Node | None] = []
+    anomaly, since = current.get().anomaly, versions.tick()
+    ends: list[Node | None] = []  # where the walk below ends, for each argument
     values: list[Any] = []
     token = current.set(Context(True, node.context.path, node.context.step, anomaly))
     try:
-        for a, parent in _flat(node):
-            alias = None
-            if parent is not None:
-                alias = Node.of(ALIAS, (), (parent,), current.get())  # no parents: the walk below ends here
-                alias.shape, alias.dtype = parent.shape, parent.dtype
-            aliases.append(alias)
-            values.append(a if alias is None else lift(alias, a))
+        for a, parent in saved_with_parents(node):
+            if parent is None or isinstance(a, Free):
+                ends.append(parent)
+                values.append(None if isinstance(a, Free) else a)
+                continue
+            alias = Node.of(ALIAS, (), (parent,), current.get())
+            alias.shape, alias.dtype = parent.shape, parent.dtype
+            ends.append(alias)
+            values.append(lift(alias, a))
         results = node.primitive.definition(*_grouped(node.args, values), **(node.kwargs or {}))
     finally:
         current.reset(token)
     pairs = zip(results, g, strict=True) if isinstance(results, (list, tuple)) else [(results, g)]
     outputs = [(result.node, part) for result, part in pairs if result.node is not None]
-    wanted = [a for a, need in zip(aliases, needed, strict=True) if a is not None and need]
-    arrived = walk(outputs, lift, wanted, retain_graph=create_graph, create_graph=create_graph)
-    for alias in aliases:
-        if alias is not None and alias.args is not None:
-            alias.parents = alias.args
-    return [None if a is None else arrived.get(a, 0.0) for a in aliases]
+    wanted = [end for end, need in zip(ends, needed, strict=True) if end is not None and need]
+    arrived = walk(outputs, lift, wanted, retain_graph=create_graph, create_graph=create_graph, since=since)
+    for end in ends:
+        if end is not None and end.primitive is ALIAS and end.args is not None:
+            end.parents = end.args
+    return [None if end is None else arrived.get(end, 0.0) for end in ends]
 
 
 def _fitted(d: Any, parent: Node, node: Node, i: int) -> Any:

@@ -133,7 +133,7 @@ def _batches(inputs: Sequence[str], before: Sequence[Shape]) -> list[Shape]:
 
 # ---- a matrix, or a stack of them, and a vector
 
-_MATRICES = Operand(shapes=lambda: [(2, 2, 3), (2, 3), (2, 1, 2), (3, 2, 1), (2, 2)])
+_MATRICES = Operand(shapes=lambda: [(2, 2), (2, 3), (2, 1, 2), (2, 2, 3), (3, 2, 1)])
 _WITH_VECTOR: tuple[tuple[Callable[[Shape], Sequence[Shape]], str], ...] = (
     (lambda a: [(a[-1],)], "{0} @ {1}"),
     (lambda a: [(a[-2],)], "{1} @ {0}"),

@@ -33,7 +33,7 @@ def _last_axis(state: Shape, *_others: Shape) -> Sequence[Shape]:
 
 
 def _options(choose: Choices, state: Any, xs: Any, *_others: Any) -> dict[str, Any]:
-    reverse = choose(("", ", reverse=True"))
+    reverse = choose(("", ", reverse=True", ", checkpoint=2", ", checkpoint=1, reverse=True"))
     lengths = ""
     if state.ndim and choose((False, True)):
         lengths = f", lengths={choose.several(range(xs.shape[0], -1, -1), state.shape[0])}"
@@ -41,7 +41,7 @@ def _options(choose: Choices, state: Any, xs: Any, *_others: Any) -> dict[str, A
 
 
 def _length(choose: Choices, state: Any, *_others: Any) -> dict[str, Any]:
-    return {"length": choose((2, 1, 3)), "options": choose(("", ", reverse=True"))}
+    return {"length": choose((2, 1, 3)), "options": choose(("", ", reverse=True", ", checkpoint=2"))}
 
 
 _STATE = Operand(-6, 6, fits=_small)

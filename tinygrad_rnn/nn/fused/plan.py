@@ -1,0 +1,73 @@
+"""Which sequences run in which steps: a batch cut into blocks of equal steps.
+
+Sequences of different lengths are put in order, longest first. Then the running ones are always the first rows: going
+forward, fewer and fewer; going back, more and more. A block is a stretch of steps in which their number stays the same,
+so that its arrays are full: no step computes on padding, and no mask is needed anywhere.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+
+_GATES_IN_BLOCK = 1 << 22  # elements: 16 MB in float32, half of what the allocator keeps for the next step
+
+
+class Block(NamedTuple):
+    """Steps ``start`` to ``stop`` in the order of processing, in which the first ``rows`` sequences run."""
+
+    start: int
+    stop: int
+    rows: int
+
+
+class Plan:
+    """How a batch goes through time.
+
+    Args:
+        steps, batch: T, B.
+        lengths: (B,) whole numbers in 0..T, or None: all T.
+        reverse: From the last step to the first.
+        gates: How many elements a sequence has in one step; blocks are cut so that they stay small.
+        cuts: Numbers of processed steps after each of which a block must end: checkpoints, truncation.
+
+    Attributes:
+        order: (B,) which sequence stands in each row, longest first; None: as they are given.
+        blocks: In the order of processing; without those in which nothing runs.
+        whole: Whether all sequences run all the time.
+    """
+
+    def __init__(
+        self, steps: int, batch: int, lengths: Any, reverse: bool, gates: int, cuts: tuple[int | None, ...] = ()
+    ) -> None:
+        self.reverse = reverse
+        self.order: Any = None
+        bounds = {0, steps}
+        for every in cuts:
+            if every is not None:
+                bounds.update(range(0, steps, every))
+        running = None
+        if lengths is not None and (lengths < steps).any():
+            if (np.diff(lengths) > 0).any():
+                self.order = np.argsort(-lengths, kind="stable")
+            running = np.count_nonzero(lengths > np.arange(steps)[:, None], axis=1)
+            running = running[::-1] if reverse else running
+            bounds.update((np.flatnonzero(np.diff(running)) + 1).tolist())
+        self.whole = running is None
+        self.blocks: list[Block] = []
+        for start, stop in pairwise(sorted(bounds)):
+            rows = batch if running is None else int(running[start])
+            most = max(1, _GATES_IN_BLOCK // max(rows * gates, 1))
+            for first in range(start, stop, most):
+                if rows:
+                    self.blocks.append(Block(first, min(first + most, stop), rows))
+
+    def rows(self, block: Block) -> Any:
+        """Where in the batch the running sequences stand: an index."""
+        return slice(0, block.rows) if self.order is None else self.order[: block.rows]
+
+    def processed(self, along_time: Any) -> Any:
+        """An array (T, ...) in the order of processing, and back: a view."""
+        return along_time[::-1] if self.reverse else along_time
