@@ -91,6 +91,114 @@ def test_a_write_after_the_forward_pass_is_noticed():
         y.backward()
 
 
+class Two(tg.nn.Module):
+    """A bidirectional layer of two levels below a cell, and something without a memory."""
+
+    def __init__(self, kind):
+        self.layer = getattr(tg.nn, kind)(3, 4, 2, bidirectional=True)
+        self.cell = getattr(tg.nn, kind + "Cell")(8, 4)
+        self.out = tg.nn.Linear(4, 4)
+
+
+def blocks(module):
+    """Each (H, H) block of each weight_hh, and what is not a weight_hh, by name."""
+    named = {name: p.numpy().copy() for name, p in module.named_parameters()}
+    recurrent = [named.pop(name) for name in [*named] if "weight_hh" in name]
+    return [block for weight in recurrent for block in weight.reshape(-1, 4, 4)], named
+
+
+@pytest.mark.parametrize(("kind", "gates"), [("RNN", 1), ("GRU", 3), ("LSTM", 4)])
+class TestRecurrent:
+    def test_identity_in_every_block_and_no_bias(self, kind, gates):
+        module = Two(kind)
+        _, before = blocks(module)
+        assert init.recurrent_identity_(module, gain=0.5) is module
+        found, after = blocks(module)
+        assert len(found) == 5 * gates
+        for block in found:
+            assert block.tolist() == (0.5 * np.eye(4)).tolist()
+        for name, values in after.items():
+            if "bias_" in name:
+                assert not values.any()
+            else:
+                np.testing.assert_array_equal(values, before[name])
+        assert sum("bias_" in name for name in after) == 10
+
+    def test_orthogonal_in_every_block_each_another_and_nothing_else_changes(self, kind, gates):
+        module = Two(kind).astype(np.float64)
+        _, before = blocks(module)
+        assert init.recurrent_orthogonal_(module, gain=2.0) is module
+        found, after = blocks(module)
+        assert len({block.tobytes() for block in found}) == len(found) == 5 * gates
+        for block in found:
+            np.testing.assert_allclose(block @ block.T, 4 * np.eye(4), atol=1e-12)
+        for name, values in after.items():
+            np.testing.assert_array_equal(values, before[name])
+
+    def test_dtypes_stay_and_no_biases_are_no_trouble(self, kind, gates):
+        module = getattr(tg.nn, kind)(3, 4, bias=False)
+        for fill in (init.recurrent_orthogonal_, init.recurrent_identity_):
+            assert fill(module).weight_hh_l0.dtype == np.float32
+            assert len(blocks(module)[0]) == gates
+
+    def test_a_hidden_size_of_0(self, kind, gates):
+        module = getattr(tg.nn, kind)(3, 0)
+        assert init.recurrent_orthogonal_(init.recurrent_identity_(module)).weight_hh_l0.shape == (0, 0)
+
+
+@given(st.integers(1, 3), st.booleans(), st.sampled_from([1.0, 5.0, -2.5]))
+def test_forget_gate_bias(num_layers, bidirectional, value):
+    module = tg.nn.Sequential(tg.nn.LSTM(3, 4, num_layers, bidirectional=bidirectional), tg.nn.LSTMCell(2, 4))
+    before = module.state_dict()
+    assert init.forget_gate_bias_(module, value) is module
+    found = 0
+    for name, after in module.state_dict().items():
+        forget = np.zeros(len(after), bool)
+        if "bias_" in name:
+            forget[4:8] = True
+            assert after.numpy()[forget].tolist() == [value if "bias_ih" in name else 0.0] * 4
+            found += 1
+        np.testing.assert_array_equal(after.numpy()[~forget], before[name].numpy()[~forget])
+    assert found == 2 * (num_layers * (1 + bidirectional) + 1)
+
+
+def test_the_forget_gate_is_the_block_that_the_lstm_forgets_by():
+    """Nothing read, nothing written: c' = sigmoid(bias) * c."""
+    cell = tg.nn.LSTMCell(1, 3).astype(np.float64)
+    for parameter in cell.parameters():
+        init.zeros_(parameter)
+    c = np.array([[1.0, -2.0, 3.0]])
+    _, after = init.forget_gate_bias_(cell, 2.0)(np.zeros((1, 1)), (np.zeros((1, 3)), c))
+    np.testing.assert_allclose(after.numpy(), c / (1 + math.exp(-2)), rtol=1e-12)
+
+
+def test_the_irnn_keeps_its_state_and_passes_gradients_unmodified():
+    irnn = init.recurrent_identity_(tg.nn.RNN(2, 3, nonlinearity="relu")).astype(np.float64)
+    first = tg.Tensor(np.array([[[0.5, 2.0, 1.0]]]), requires_grad=True)
+    _, last = irnn(np.zeros((50, 1, 2)), first)
+    np.testing.assert_array_equal(last.numpy(), first.numpy())
+    weights = np.random.standard_normal(last.shape)
+    (last * weights).sum().backward()
+    np.testing.assert_array_equal(first.grad.numpy(), weights)
+
+
+def test_initialisers_of_an_encoder_reach_its_layer():
+    model = tg.nn.Seq2Seq(tg.nn.Encoder(5, 3, 4), tg.nn.Decoder(5, 3, 4), end_token=0)
+    init.recurrent_orthogonal_(init.forget_gate_bias_(model, 3.0))
+    assert len(blocks(model)[0]) == 8
+    for part in (model.encoder, model.decoder):
+        assert part.rnn.bias_ih_l0.tolist()[4:8] == [3.0] * 4
+
+
+def test_nothing_changes_on_an_error():
+    module = tg.nn.Sequential(tg.nn.LSTM(3, 4), tg.nn.LSTM(4, 4, bias=False))
+    before = module.state_dict()
+    with pytest.raises(ValueError, match=r"forget_gate_bias_: 1\.weight_hh_l0 has no biases beside it \(bias=False\)"):
+        init.forget_gate_bias_(module)
+    for name, values in module.state_dict().items():
+        np.testing.assert_array_equal(values.numpy(), before[name].numpy())
+
+
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
@@ -114,6 +222,23 @@ def test_a_write_after_the_forward_pass_is_noticed():
         (lambda: init.normal_(tg.Tensor([1.0]), std=-1), ValueError, "normal_: expected std >= 0, got -1"),
         (lambda: init.uniform_(tg.Tensor([1.0]), 1.0, 0.0), ValueError, "uniform_: expected a <= b, got a=1.0, b=0.0"),
         (lambda: init.zeros_(np.zeros(2)), TypeError, "init: expected a tensor to write into, got ndarray"),
+        (
+            lambda: init.recurrent_orthogonal_(tg.Tensor(np.zeros((2, 2)))),
+            TypeError,
+            "recurrent_orthogonal_: expected a module with recurrent weights, got Tensor",
+        ),
+        (
+            lambda: init.recurrent_identity_(tg.nn.Linear(2, 2)),
+            ValueError,
+            "recurrent_identity_: Linear has no recurrent weights",
+        ),
+        (lambda: init.forget_gate_bias_(tg.nn.Linear(2, 2)), ValueError, "Linear has no recurrent weights"),
+        (
+            lambda: init.forget_gate_bias_(tg.nn.Sequential(tg.nn.GRU(2, 3))),
+            ValueError,
+            r"expected LSTMs only, .* but 0\.weight_hh_l0 of shape \(9, 3\) has no forget gate",
+        ),
+        (lambda: init.forget_gate_bias_(tg.nn.RNNCell(2, 3)), ValueError, r"but weight_hh of shape \(3, 3\) has no"),
     ],
 )
 def test_errors(call, error, message):

@@ -1,4 +1,5 @@
-"""Neural nets: modules, layers, recurrent cells and layers, losses, initialisers, gradient clipping.
+"""Neural nets: modules, layers, recurrent cells and layers, pooling over time, encoder and
+decoder, losses, initialisers, gradient clipping.
 
 Names, shapes, defaults, parameter names and initial distributions are PyTorch's. A cell of your own is a module with a
 step, and ``tg.scan`` makes a layer of it:
@@ -23,7 +24,9 @@ from .cells import GRUCell, LSTMCell, RNNCell
 from .layers import Dropout, Embedding, LayerNorm, Linear, Sequential
 from .losses import BCEWithLogitsLoss, CrossEntropyLoss, L1Loss, MSELoss, NLLLoss
 from .module import Module, Parameter
+from .pooling import LastPooling, MaxPooling, MeanPooling
 from .recurrent import GRU, LSTM, RNN
+from .seq2seq import Decoder, Encoder, Seq2Seq
 
 __all__ = [
     "GRU",
@@ -31,18 +34,24 @@ __all__ = [
     "RNN",
     "BCEWithLogitsLoss",
     "CrossEntropyLoss",
+    "Decoder",
     "Dropout",
     "Embedding",
+    "Encoder",
     "GRUCell",
     "L1Loss",
     "LSTMCell",
+    "LastPooling",
     "LayerNorm",
     "Linear",
     "MSELoss",
+    "MaxPooling",
+    "MeanPooling",
     "Module",
     "NLLLoss",
     "Parameter",
     "RNNCell",
+    "Seq2Seq",
     "Sequential",
     "init",
     "utils",

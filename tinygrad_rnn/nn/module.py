@@ -6,6 +6,7 @@ names are the attributes' own, joined by dots, as in PyTorch ("encoder.weight_hh
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
@@ -13,6 +14,7 @@ import numpy as np
 
 from ..context import current, scope, site
 from ..tensor import Tensor
+from .files import read_safetensors
 
 if TYPE_CHECKING:  # numpy.typing takes time to load, and only readers want it
     from numpy.typing import DTypeLike
@@ -204,15 +206,25 @@ class Module:
     def state_dict(self) -> dict[str, Tensor]:
         """Return copies of all parameters by name, without a graph; a tied one stands under each of its names.
 
-        Copies, unlike PyTorch's: further training does not change them.
-        """
-        return {name: Tensor(parameter.data) for name, parameter in _parameters(self)}
+        Copies, unlike PyTorch's: further training does not change them. To save them in a file that this library,
+        PyTorch (``safetensors.torch.load_file``) and others read (extra "training")::
 
-    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> LoadResult:
+            arrays = {name: tensor.numpy() for name, tensor in model.state_dict().items()}
+            safetensors.numpy.save_file(arrays, "model.safetensors")
+
+        and ``model.load_state_dict("model.safetensors")`` reads it again.
+        """
+        # In C order, whatever the parameter's: safetensors writes the memory as it lies.
+        return {name: Tensor(np.array(p.data, order="C"), copy=False) for name, p in _parameters(self)}
+
+    def load_state_dict(
+        self, state_dict: Mapping[str, Any] | str | os.PathLike[str], strict: bool = True
+    ) -> LoadResult:
         """Copy values in by name, each converted to its parameter's dtype; on an error nothing has changed.
 
         Args:
-            state_dict: Name to array or tensor; PyTorch's CPU tensors too.
+            state_dict: Name to array or tensor; PyTorch's CPU tensors too. Or the path of a ``.safetensors`` file of
+                them (extra "training"), of any real dtype that NumPy has, or bfloat16.
             strict: Every name must be there and no other. False: pass over those that do not match (a shape must fit
                 all the same).
 
@@ -220,8 +232,11 @@ class Module:
             The names passed over: ``missing_keys``, ``unexpected_keys``.
 
         Raises:
-            TypeError: ``state_dict`` is not a mapping.
-            ValueError: names are missing or unexpected under ``strict``, or a value has the wrong shape or is not real.
+            TypeError: ``state_dict`` is neither a mapping nor a path.
+            ValueError: names are missing or unexpected under ``strict``, or a value has the wrong shape or is not real;
+                the file is not a safetensors file, or of a dtype that NumPy lacks.
+            ImportError: the file needs safetensors, which is not installed.
+            OSError: the file cannot be read.
 
         >>> import numpy as np, tinygrad_rnn as tg
         >>> tg.nn.Linear(3, 2).load_state_dict({"weight": np.zeros((2, 4))})
@@ -229,9 +244,12 @@ class Module:
             ...
         ValueError: Linear.load_state_dict: bias is missing; weight: expected shape (2, 3), got (2, 4)
         """
+        where = f"{type(self).__name__}.load_state_dict"
+        if isinstance(state_dict, (str, os.PathLike)):
+            state_dict = read_safetensors(state_dict, where)
         if not isinstance(state_dict, Mapping):
             raise TypeError(
-                f"{type(self).__name__}.load_state_dict: expected a mapping of names to arrays, got "
+                f"{where}: expected a mapping of names to arrays, or the path of a .safetensors file, got "
                 f"{type(state_dict).__name__}"
             )
         own = dict(_parameters(self))
@@ -246,7 +264,7 @@ class Module:
             elif value.shape != own[name].shape:
                 faults.append(f"{name}: expected shape {own[name].shape}, got {value.shape}")
         if faults:
-            raise ValueError(f"{type(self).__name__}.load_state_dict: {'; '.join(faults)}")
+            raise ValueError(f"{where}: {'; '.join(faults)}")
         for name, value in values.items():
             own[name].data = value.astype(own[name].dtype)
         return LoadResult(missing, unexpected)

@@ -62,8 +62,10 @@ class Layer(Recurrent):
                     setattr(self, part + suffix, new_parameter(hidden_size))
 
     def forward(self, x: Any, state: Any = None, lengths: Any = None) -> tuple[Any, Any]:
-        x, single = self._sequence(x)
-        lengths = None if lengths is None else self._lengths(lengths, x, single)
+        x = self._input(x)
+        single = x.ndim == 2
+        lengths = None if lengths is None else self._lengths(lengths, x)
+        x = np.expand_dims(x, 1) if single else self._time_first(x, lengths)
         first = self._first_states(state, x, single)
         last: list[Any] = []
         for layer in range(self.num_layers):
@@ -97,8 +99,8 @@ class Layer(Recurrent):
 
     # ---- what a call is given
 
-    def _sequence(self, x: Any) -> tuple[Any, bool]:
-        """The input as (T, B, I), and whether it came without a batch."""
+    def _input(self, x: Any) -> Any:
+        """The input as a tensor, its shape checked."""
         ndim = np.ndim(x)
         if ndim not in (2, 3):
             form = "(B, T, I)" if self.batch_first else "(T, B, I)"
@@ -106,17 +108,24 @@ class Layer(Recurrent):
                 f"{self.here()}: expected an input of shape {form}, or (T, I) without a batch, got {np.shape(x)}"
             )
         x = as_input(self, x, self.input_size, self.weights("_l0").w_ih.dtype)
-        x = np.expand_dims(x, 1) if ndim == 2 else np.swapaxes(x, 0, 1) if self.batch_first else x
-        if x.shape[0] < 1:
+        if x.shape[int(ndim == 3 and self.batch_first)] < 1:
             raise ValueError(f"{self.here()}: expected at least one step, got T=0")
-        return x, ndim == 2
+        return x
 
-    def _lengths(self, lengths: Any, x: Any, single: bool) -> Any:
+    def _time_first(self, x: Any, lengths: Any) -> Any:
+        """The input as (T, B, I)."""
+        if not self.batch_first:
+            return x
+        if lengths is not None:  # so that no operation is recorded on what may be NaN there
+            x = np.where((np.arange(x.shape[1]) < lengths[:, None])[..., None], x, x.dtype.type(0))
+        return np.swapaxes(x, 0, 1)
+
+    def _lengths(self, lengths: Any, x: Any) -> Any:
         """The lengths as an array of integers (B,)."""
-        if single:
+        if x.ndim == 2:
             raise ValueError(f"{self.here()}: lengths need a batch; cut an unbatched input to its length instead")
         ends = lengths.numpy() if isinstance(lengths, Tensor) else np.asarray(lengths)
-        steps, batch = x.shape[:2]
+        steps, batch = x.shape[1::-1] if self.batch_first else x.shape[:2]
         if ends.shape != (batch,) or (ends.dtype.kind not in "iu" and ends.size):
             raise ValueError(
                 f"{self.here()}: expected lengths to be whole numbers of shape ({batch},), got {ends.dtype} "

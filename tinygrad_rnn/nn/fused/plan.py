@@ -35,7 +35,7 @@ class Plan:
 
     Attributes:
         order: (B,) which sequence stands in each row, longest first; None: as they are given.
-        blocks: In the order of processing; without those in which nothing runs.
+        blocks: In the order of processing; in some of them nothing may run.
         whole: Whether all sequences run all the time.
     """
 
@@ -61,8 +61,7 @@ class Plan:
             rows = batch if running is None else int(running[start])
             most = max(1, _GATES_IN_BLOCK // max(rows * gates, 1))
             for first in range(start, stop, most):
-                if rows:
-                    self.blocks.append(Block(first, min(first + most, stop), rows))
+                self.blocks.append(Block(first, min(first + most, stop), rows))
 
     def rows(self, block: Block) -> Any:
         """Where in the batch the running sequences stand: an index."""
