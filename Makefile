@@ -40,7 +40,7 @@ $(VENV)/bench: pyproject.toml | peers
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[peers]"
 	@touch $@
 
-bench: $(VENV)/bench  ## time a training step, start-up and a deep graph against PyTorch, JAX, HIPS autograd and MyGrad
+bench: $(VENV)/bench  ## time layers, loops, start-up and a deep graph against PyTorch, JAX, HIPS autograd and MyGrad; memory
 	$(BIN)/python -m benchmarks
 
 mutants: $(VENV)/dev  ## put wrong rules into the table, one at a time: how many does the property suite find?

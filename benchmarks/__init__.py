@@ -1,7 +1,10 @@
 """How fast is tinygrad_rnn, and beside what: ``python -m benchmarks --help``.
 
-Four parts, each a module with ``run`` (measure, return plain data) and ``report`` (say it in tables):
+Six parts, each a module with ``run`` (measure, return plain data) and ``report`` (say it in tables):
 
+- ``layers``: a training step and inference of the libraries' own RNN, LSTM and GRU layers, beside the matrix products
+  alone, and the peak of memory of the step.
+- ``memory``: what ``checkpoint=`` saves in a long sequence.
 - ``loop``: a training step of a plain RNN, LSTM and GRU, written once in tensor operations (``cells.py``); a Python
   loop, except in JAX, where it is a compiled ``scan``.
 - ``steps``: does the time of one step stay the same in a long sequence?

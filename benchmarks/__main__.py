@@ -9,17 +9,20 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from . import adapters, chain, imports, loop, machine, steps
+from . import adapters, chain, imports, layers, loop, machine, memory, steps
 from .workers import FULL, QUICK, Worker
 
-PARTS = ("loop", "steps", "import", "chain")
+PARTS = ("layers", "memory", "loop", "steps", "import", "chain")
 EXAMPLES = """
 examples:
-  python -m benchmarks                                   everything (up to eight minutes, more where others disturb)
+  python -m benchmarks                                   everything (some 25 minutes, more where others disturb)
   python -m benchmarks --quick                           does it run? small sizes, few repeats; the numbers mean little
   python -m benchmarks loop --cells lstm                 one cell of the loop, all sizes
   python -m benchmarks --libraries tinygrad_rnn torch    beside PyTorch alone
   python -m benchmarks loop --sizes 30,16,64,64          a size (T, B, in, hidden) of your own
+  python -m benchmarks layers --libraries tinygrad_rnn torch --cells lstm    the LSTM layer beside PyTorch's alone
+  python -m benchmarks layers --sizes 100,64,256,512     the layers at one size (T, B, in, hidden)
+  python -m benchmarks memory --checkpoint 50            what keeping each 50th state saves over a long sequence
   python -m benchmarks chain import --json results.json  two parts, and the results in a file
 """
 
@@ -38,9 +41,12 @@ def parser() -> argparse.ArgumentParser:
     words = f"of {', '.join(known)}; the first is compared with all, closest with the last (default: all installed)"
     answer.add_argument("--libraries", metavar="NAME", **some, help=words)
     some = {"nargs": "+", "choices": loop.NAMES, "default": list(loop.NAMES)}
-    words = f"of {', '.join(loop.NAMES)}, for loop and steps (default: all)"
+    words = f"of {', '.join(loop.NAMES)}, for layers, loop and steps (default: all)"
     answer.add_argument("--cells", metavar="CELL", **some, help=words)
-    answer.add_argument("--sizes", nargs="+", type=loop.size_of, metavar="T,B,IN,HIDDEN", help="sizes for loop")
+    some = {"nargs": "+", "type": loop.size_of, "metavar": "T,B,IN,HIDDEN"}
+    answer.add_argument("--sizes", **some, help="sizes for layers and loop")
+    words = "for memory: keep each K-th state (default: K is the root of T)"
+    answer.add_argument("--checkpoint", type=int, metavar="K", help=words)
     answer.add_argument("--threads", type=int, default=2, metavar="N", help="threads of each library (default: 2)")
     words = "where other programs disturb, measure up to N times as long, and keep the quietest rounds (default: 3)"
     answer.add_argument("--patience", type=int, metavar="N", help=words)
@@ -55,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     unknown = [part for part in options.parts if part not in PARTS]
     if unknown:
         parse.error(f"unknown part {unknown[0]!r}; the parts are {', '.join(PARTS)}")
-    for name in ("threads", "patience"):
+    for name in ("threads", "patience", "checkpoint"):
         number = getattr(options, name)
         if number is not None and number < 1:
             parse.error(f"--{name}: expected at least 1, got {number}")
@@ -87,6 +93,10 @@ def measure(options: argparse.Namespace, parts: Sequence[str], libraries: Sequen
         results["machine"] = machine.describe(options.threads, versions)
         longest = {worker.library: worker.ask("longest_chain") for worker in workers}
         print(machine.words(results["machine"]), flush=True)
+        if "layers" in parts:
+            sizes = options.sizes or (layers.QUICK_SIZES if options.quick else layers.SIZES)
+            result = layers.run(workers, options.cells, sizes, options.threads, effort)
+            show("The libraries' own recurrent layers", "layers", result, layers.report(result))
         if "loop" in parts:
             sizes = options.sizes or (loop.QUICK_SIZES if options.quick else loop.SIZES)
             result = loop.run(workers, options.cells, sizes, effort)
@@ -95,6 +105,10 @@ def measure(options: argparse.Namespace, parts: Sequence[str], libraries: Sequen
             lengths = steps.QUICK_LENGTHS if options.quick else steps.LENGTHS
             result = steps.run(workers, options.cells, lengths, effort)
             show("Time a step, in short and long sequences", "steps", result, steps.report(result))
+    if "memory" in parts:
+        cases = memory.QUICK_CASES if options.quick else memory.CASES
+        result = memory.run(cases, options.checkpoint, options.threads)
+        show("What checkpointing saves", "memory", result, memory.report(result))
     if "import" in parts:
         result = imports.run(libraries, effort)
         show("Import", "import", result, imports.report(result))

@@ -1,4 +1,4 @@
-"""A training step of three recurrent nets, written once in tensor operations for every library.
+"""Three recurrent nets, written once in tensor operations for every library; and data for them.
 
 Shapes: x (T, B, I), states (B, H), weights (I, G H) and (H, G H) for G gates. The formulas are those of torch.nn.RNN,
 LSTM and GRU.
@@ -95,3 +95,24 @@ def random_data(name: str, size: Size, seed: int = 0) -> tuple[dict[str, np.ndar
     variables |= {bias: uniform(cell.gates * H) for bias in cell.biases}
     target = generator.uniform(-1, 1, (T, B, H)).astype(np.float32)
     return variables, {"initial": uniform(B, H), "target": target}
+
+
+def layer_data(name: str, size: Size, ragged: bool) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """The same for the libraries' own layers: parameters with the names and shapes of torch's, and x; constants.
+
+    The constants: the gradient that reaches the outputs (T, B, H), and where ``ragged``, lengths (B,) in 1..T, of which
+    the first is T.
+    """
+    gates, (T, B, inputs, H) = CELLS[name].gates, size
+    generator = np.random.default_rng(0)
+    bound = 1 / math.sqrt(H)
+    shapes = {"weight_ih_l0": (gates * H, inputs), "weight_hh_l0": (gates * H, H)}
+    shapes |= {"bias_ih_l0": (gates * H,), "bias_hh_l0": (gates * H,)}
+    variables = {"x": generator.standard_normal((T, B, inputs), np.float32)}
+    for key, shape in shapes.items():
+        variables[key] = generator.uniform(-bound, bound, shape).astype(np.float32)
+    constants = {"upstream": generator.standard_normal((T, B, H), np.float32)}
+    if ragged:
+        constants["lengths"] = generator.integers(1, T + 1, B)
+        constants["lengths"][0] = T
+    return variables, constants

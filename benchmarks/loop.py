@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
+from .agreement import TOLERANCE, largest_deviation
 from .cells import CELLS, Size, random_data
 from .progress import Progress
 from .report import disturbance, geometric_mean, ms, ratio, table, verdict
@@ -20,33 +19,18 @@ SIZES = (
     Size(100, 32, 128, 256),
 )
 QUICK_SIZES = SIZES[:2]
-# Of the largest gradient of an array. Two orders of summation of 3,200 float32 products differ by some 1e-6.
-TOLERANCE = 1e-4
 
 
 def prepare(workers: Sequence[Worker], key: str, cell: str, size: Size) -> float:
     """Give all workers the same data; return by how much, relatively, their gradients differ at most.
 
     Raises:
-        RuntimeError: they differ by more than TOLERANCE, or a gradient is zero or not finite, so that timing it would
-            mean nothing.
+        RuntimeError: they do not agree (``agreement.py``).
     """
     variables, constants = random_data(cell, size)
-    answers = [worker.ask("prepare", key, cell, variables, constants) for worker in workers]
-    worst = 0.0
-    for worker, gradients in zip(workers, answers, strict=True):
-        for name, g in gradients.items():
-            where = f"{worker.library}, {cell} {size}: the gradient of {name}"
-            expected = answers[-1][name]
-            if g.shape != variables[name].shape or g.dtype != np.float32:
-                raise RuntimeError(f"{where} is {g.dtype} {g.shape}, expected float32 {variables[name].shape}")
-            if not np.isfinite(g).all() or not g.any():
-                raise RuntimeError(f"{where} is not finite, or zero everywhere")
-            deviation = float(np.abs(g - expected).max() / np.abs(expected).max())
-            if deviation > TOLERANCE:
-                raise RuntimeError(f"{where} is off by {deviation:.1e} from {workers[-1].library}'s")
-            worst = max(worst, deviation)
-    return worst
+    answers = [(worker.library, worker.ask("prepare", key, cell, variables, constants)) for worker in workers]
+    shapes = {name: array.shape for name, array in variables.items()}
+    return largest_deviation(f"{cell} {size}: the gradient of", answers, shapes)
 
 
 def run(workers: Sequence[Worker], cells: Sequence[str], sizes: Sequence[Size], effort: Effort) -> dict[str, Any]:

@@ -15,14 +15,14 @@ import sys
 import time
 import traceback
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from . import adapters
 from .adapters import Adapter, Arrays, Step
-from .cells import loss_of
+from .cells import Size, layer_data, loss_of
+from .resident import memory, peak_of
 
 
 class Bench:
@@ -44,6 +44,45 @@ class Bench:
         """Make the training step that is called ``key`` from now on; return its gradients."""
         step = self.steps[key] = self.lib.training_step(loss_of(cell), variables, constants)
         return {name: np.array(self.lib.to_numpy(g)) for name, g in step(lambda: None).items()}
+
+    def has_layers(self) -> bool:
+        return self.lib.has_layers
+
+    def prepare_layer(
+        self, key: str, cell: str, size: Size, ragged: bool, training: bool, options: dict[str, Any]
+    ) -> dict[str, np.ndarray]:
+        """Make the step of the library's own layer that is called ``key`` from now on.
+
+        Returns its gradients, or where not ``training`` its output.
+        """
+        make = self.lib.layer_step if training else self.lib.layer_inference
+        step = self.steps[key] = make(cell, *layer_data(cell, size, ragged), **options)
+        return {name: np.array(self.lib.to_numpy(a)) for name, a in step(lambda: None).items()}
+
+    def peak(self, what: str, cell: str, size: Size, ragged: bool, options: dict[str, Any]) -> dict[str, Any]:
+        """The peak of memory of one training step, the first in this process; its seconds; the weights' gradients.
+
+        Before it, a step of a sequence of two loads what is loaded on first use.
+
+        Args:
+            what: Which step: the adapter's method.
+        """
+
+        def step_of(steps: int) -> Step:
+            variables, constants = layer_data(cell, size._replace(T=steps), ragged)
+            step: Step = getattr(self.lib, what)(cell, variables, constants, **options)
+            return step
+
+        def timed() -> tuple[dict[str, Any], float]:
+            start = time.perf_counter()
+            gradients = step(lambda: None)
+            return gradients, time.perf_counter() - start
+
+        step_of(2)(lambda: None)
+        step = step_of(size.T)
+        (gradients, seconds), peak = peak_of(timed)
+        weights = {name: np.array(self.lib.to_numpy(g)) for name, g in gradients.items() if name != "x"}
+        return {"bytes": peak.bytes, "method": peak.method, "seconds": seconds, "gradients": weights}
 
     def forget(self) -> None:
         self.steps.clear()
@@ -113,16 +152,6 @@ class Bench:
             "peak_bytes": peak - resident, "left_bytes": memory()[0] - resident,
             "left_objects": len(gc.get_objects()) - objects,
         }  # fmt: skip
-
-
-def memory() -> tuple[int, int]:
-    """Bytes of this process in memory: now, and at most so far (on systems without /proc both are the latter)."""
-    status = Path("/proc/self/status")
-    if status.exists():
-        fields = dict(line.split(":", 1) for line in status.read_text().splitlines())
-        return int(fields["VmRSS"].split()[0]) * 1024, int(fields["VmHWM"].split()[0]) * 1024
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    return peak, peak
 
 
 def serve(library: str, threads: int) -> None:

@@ -1,4 +1,7 @@
-"""The benchmarks run and measure the same computation in each library; no test here depends on a time."""
+"""The benchmarks run and measure the same computation in each library; no test here depends on a time.
+
+The parts ``layers`` and ``memory`` have a file of their own, ``test_benchmarks_layers.py``.
+"""
 
 import importlib.util
 import json
@@ -43,8 +46,9 @@ def results(file: Path, *arguments: str) -> tuple[dict[str, Any], str]:
     return json.loads(file.read_text()), process.stdout
 
 
-def test_every_part_runs_for_tinygrad_rnn_alone(tmp_path: Path) -> None:
-    found, text = results(tmp_path / "r.json", "--libraries", "tinygrad_rnn", "--sizes", "3,2,4,5", "1,1,1,1")
+def test_every_other_part_runs_for_tinygrad_rnn_alone(tmp_path: Path) -> None:
+    parts = ("loop", "steps", "import", "chain")
+    found, text = results(tmp_path / "r.json", *parts, "--libraries", "tinygrad_rnn", "--sizes", "3,2,4,5", "1,1,1,1")
     assert [(row["cell"], row["size"]) for row in found["loop"]["rows"]] == [
         (cell, size) for cell in ("rnn", "lstm", "gru") for size in ([3, 2, 4, 5], [1, 1, 1, 1])
     ]
@@ -195,9 +199,10 @@ def test_a_worker_imports_only_its_own_library_and_the_parent_none(library: str)
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["looop"], "the parts are loop, steps, import, chain"),
+        (["looop"], "the parts are layers, memory, loop, steps, import, chain"),
         (["loop", "--sizes", "3,4,5"], "T,B,IN,HIDDEN"),
         (["loop", "--threads", "0"], "--threads: expected at least 1, got 0"),
+        (["memory", "--checkpoint", "0"], "--checkpoint: expected at least 1, got 0"),
         (["loop", "--libraries", "abacus"], "invalid choice"),
     ],
 )

@@ -41,10 +41,12 @@ class _Again:
         return results
 
     def __call__(self, inputs: Sequence[Any]) -> list[Any]:
+        """The recorded results. ``inputs`` has None in the places of what the function finds in its surroundings."""
+        tensors = [x if isinstance(x, Tensor) else Tensor(x, copy=False) for x in inputs if x is not None]
         bits = generator().bit_generator
         now, bits.state = bits.state, self.random
         try:
-            results = self.variables.copy().run(self.function, *inputs)
+            results = self.variables.copy().run(self.function, *tensors)
         finally:
             bits.state = now
         found = [results[i] for i in self.recorded]
@@ -54,10 +56,6 @@ class _Again:
                 "it uses changed after the forward pass, or does it draw random numbers from elsewhere than tg?"
             )
         return found
-
-
-def _as_tensor(x: Any) -> Tensor:
-    return x if isinstance(x, Tensor) else Tensor(x, copy=False)
 
 
 def _sum(result: Any) -> float:
@@ -70,7 +68,7 @@ def _stretch(*_arrays: Any, again: _Again) -> Any:
 
 _STRETCH = primitive_of(_stretch)
 _STRETCH.name = "checkpoint"
-defvjp(_stretch, definition=lambda *inputs, again: again([_as_tensor(x) for x in inputs if x is not None]))
+defvjp(_stretch, definition=lambda *inputs, again: again(inputs))
 
 
 def checkpoint(function: Callable[..., Sequence[Tensor]], inputs: Sequence[Tensor]) -> list[Tensor]:

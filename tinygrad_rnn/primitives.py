@@ -56,10 +56,11 @@ class Primitive:
         into: For argument i, ``into[i](buffer, g, *args)`` adds that argument's gradient to a buffer in place, where
             forming it whole would cost as much as the argument itself (slices of a long sequence).
         gather: For argument i, how the gradients of many calls are computed together.
+        fresh: Whether all that its joint rule answers are arrays made there, which the walk may keep and add to.
     """
 
     __slots__ = (
-        "call", "definition", "function", "gather", "into", "joint", "keeps", "keywords", "name", "names",
+        "call", "definition", "fresh", "function", "gather", "into", "joint", "keeps", "keywords", "name", "names",
         "optional", "plans", "rest", "rules", "simple",
     )  # fmt: skip
 
@@ -81,6 +82,7 @@ class Primitive:
         self.optional: dict[str, Any] = {}  # defaults of those that have one
         self.keywords: frozenset[str] | None = frozenset()  # that the rules accept; None: any
         self.plans: dict[tuple[Any, ...], tuple[list[tuple[str, Any]], list[str]]] = {}
+        self.fresh = False
         self.simple = False  # one rule an argument and nothing else: the walk's short path
 
     @property

@@ -203,7 +203,10 @@ def walk(
                 for i, (parent, need, d) in enumerate(zip(node.parents, needed, answers, strict=True)):
                     if need:
                         assert parent is not None
+                        first = parent.order not in grads
                         settle(node, i, parent, d)
+                        if first and primitive.fresh and not slow and not create_graph and grads[parent.order] is d:
+                            owned.add(parent.order)
             if not retain_graph:
                 node.args = node.y = None
                 if node.context.anomaly is not None:

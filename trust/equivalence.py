@@ -11,8 +11,7 @@ import numpy as np
 import tinygrad_rnn as tg
 from tinygrad_rnn.primitives import Primitive
 from tinygrad_rnn.tensor import Tensor
-from tinygrad_rnn.testing.strategies import Program
-from tinygrad_rnn.tree import leaves
+from tinygrad_rnn.testing.strategies.coverage import recorded
 
 from .limits import limited
 from .mutation import Mutant, Site
@@ -23,12 +22,12 @@ _LONGEST = 30.0  # seconds for all points of a mutant, which are done in one or 
 _JITTER = 0.04  # less than the distance that operands keep from kinks
 
 
-def points_of(entry: Primitive, programs: Sequence[Program]) -> list[Point]:
+def points_of(entry: Primitive, programs: Sequence[Any]) -> list[Point]:
     """The calls of a primitive that programs and their recorded derivatives make."""
     with recording() as points, np.errstate(all="ignore"):
         for program in programs:
-            inputs = [Tensor(x, requires_grad=True) for x in program.inputs]
-            differentiated([y for _, y in leaves(program(*inputs))], inputs)
+            variables, results = recorded(program)
+            differentiated(results, variables)
     return points[entry]
 
 
@@ -45,6 +44,9 @@ def _outcome(site: Site, rule: Callable[..., Any], point: Sequence[Any], y: Any,
     """What a rule says at a point, in a form that can be compared."""
     saved = getattr(y, "saved", None)
     y = getattr(y, "y", y)
+    if site.owner is not None:
+        with site.holding(rule):
+            return list(site.entry.joint((True,) * len(point), g, y, saved, *point, **kwargs))  # type: ignore[misc]
     if site.part == "definition":
         return _gradients_of(rule, point, g, kwargs)
     if site.part == "joint":

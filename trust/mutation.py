@@ -9,11 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_rnn.nn.fused import sequence
 from tinygrad_rnn.primitives import Gather, Primitive
 
 from .sources import changes
 
 Rule = Callable[..., Any]
+_WAY_BACK = ("backward", "_factors", "learn", "_add", "gradients")  # methods of a kernel
 
 
 @dataclass(frozen=True)
@@ -22,16 +24,21 @@ class Site:
 
     Attributes:
         entry: The primitive.
-        part: "rule", "rest", "joint", "definition", "into" or "gather".
+        part: "rule", "rest", "joint", "definition", "into" or "gather"; or, with an owner, the name of a function that
+            a joint rule calls.
         argument: Whose gradient it gives; 0 where it gives several.
+        owner: The class or module that such a function belongs to.
     """
 
     entry: Primitive
     part: str
     argument: int
+    owner: Any = None
 
     @property
     def rule(self) -> Rule:
+        if self.owner is not None:
+            return vars(self.owner)[self.part]  # type: ignore[no-any-return]
         found = {
             "rule": lambda: self.entry.rules[self.argument],
             "into": lambda: self.entry.into[self.argument],
@@ -40,7 +47,19 @@ class Site:
         assert callable(found)
         return found
 
+    @contextmanager
+    def holding(self, rule: Rule) -> Iterator[None]:
+        """Inside, this function stands where an owner has its own."""
+        before = vars(self.owner)[self.part]
+        setattr(self.owner, self.part, rule)
+        try:
+            yield
+        finally:
+            setattr(self.owner, self.part, before)
+
     def __str__(self) -> str:
+        if self.owner is not None:
+            return f"{self.entry.name}, {self.owner.__name__.rpartition('.')[2]}.{self.part}"
         where = "" if self.part == "rule" else f" ({self.part})"
         return f"{self.entry.name}, argument {self.argument}{where}"
 
@@ -60,6 +79,10 @@ class Mutant:
     @contextmanager
     def planted(self) -> Iterator[None]:
         """Inside, the live table has the wrong rule."""
+        if self.site.owner is not None:
+            with self.site.holding(self.rule):
+                yield
+            return
         entry, part, i = self.site.entry, self.site.part, self.site.argument
         rules, keeps, into, gather, simple = entry.rules, entry.keeps, entry.into, entry.gather, entry.simple
         single = getattr(entry, part) if part in ("rest", "joint", "definition") else None
@@ -84,13 +107,26 @@ def sites(entry: Primitive) -> list[Site]:
     """Everything in an entry that can be wrong."""
     found = [Site(entry, "rule", i) for i, rule in enumerate(entry.rules) if rule is not None]
     found += [Site(entry, part, 0) for part in ("rest", "joint", "definition") if getattr(entry, part) is not None]
+    found += [Site(entry, name, 0, owner) for owner, name in _called(entry)]
     return [*found, *(Site(entry, "into", i) for i in entry.into), *(Site(entry, "gather", i) for i in entry.gather)]
+
+
+def _called(entry: Primitive) -> Iterator[tuple[Any, str]]:
+    """What the joint rule of a fused sequence calls: the kernel's way back, and what it shares with other kernels."""
+    kernel = sequence.KERNELS.get(entry.function)
+    if kernel is None:
+        return
+    yield from ((sequence, name) for name in ("_again", "_block_back"))
+    for owner in kernel.__mro__[:-1]:
+        yield from (
+            (owner, name) for name in _WAY_BACK if name in vars(owner) and getattr(kernel, name) is vars(owner)[name]
+        )
 
 
 def mutants(entry: Primitive) -> Iterator[Mutant]:
     """All wrong rules for an entry: changes to what its rules answer or are given, and changes to their source."""
     for site in sites(entry):
-        if site.part != "definition":
+        if site.part != "definition" and site.owner is None:
             for kind, rule in _wrapped(site):
                 yield Mutant(site, kind, "", rule)
         for change in changes(site.rule):

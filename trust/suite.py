@@ -14,14 +14,17 @@ from typing import Any
 import numpy as np
 
 import tinygrad_rnn as tg
+from tinygrad_rnn.nn.fused.sequence import KERNELS
 from tinygrad_rnn.primitives import TABLE, Primitive
-from tinygrad_rnn.testing.strategies import Program, reached, sample_programs
+from tinygrad_rnn.testing.strategies import Program, reached, sample_programs, sample_recurrent_nets
+from tinygrad_rnn.testing.strategies.nets import RecurrentNet
 from tinygrad_rnn.testing.strategies.operations import OPERATIONS
 
 from .limits import limited
 
 PROGRAMS = 60  # of each function
 _EACH_FORM = 8  # but more of a function that is written in many ways
+LAYERS = ("RNN", "LSTM", "GRU")  # what records fused sequences
 KINKED = tg.testing.KinkError
 
 
@@ -46,9 +49,9 @@ def enough(function: Any, count: int) -> int:
     return max(count, forms * _EACH_FORM * count // PROGRAMS)
 
 
-def by_entry(count: int = PROGRAMS) -> dict[Primitive, list[Program]]:
-    """For each primitive the programs that call it, and some of those whose recorded derivative does."""
-    own: dict[Primitive, list[Program]] = defaultdict(list)
+def by_entry(count: int = PROGRAMS) -> dict[Primitive, list[Any]]:
+    """For each primitive the programs, or nets, that call it, and some of those whose recorded derivative does."""
+    own: dict[Primitive, list[Any]] = defaultdict(list)
     direct: dict[Primitive, list[Program]] = defaultdict(list)
     indirect: dict[Primitive, list[Program]] = defaultdict(list)
     for function in dict.fromkeys(operation.function for operation in OPERATIONS):
@@ -57,6 +60,10 @@ def by_entry(count: int = PROGRAMS) -> dict[Primitive, list[Program]]:
             for found in reached(program):
                 kind = indirect if found not in called else own if found is function else direct
                 kind[TABLE[found]].append(program)
+    for net in islice(sample_recurrent_nets(0, LAYERS), count * len(LAYERS)):
+        for found in reached(net, derivatives=False):
+            if found in KERNELS:
+                own[TABLE[found]].append(net)
     few = count // 4
     return {
         entry: [
@@ -68,13 +75,13 @@ def by_entry(count: int = PROGRAMS) -> dict[Primitive, list[Program]]:
     }
 
 
-def _evenly(programs: Sequence[Program], count: int) -> list[Program]:
+def _evenly(programs: Sequence[Any], count: int) -> list[Any]:
     """So many of them, evenly from all."""
     step = max(1, len(programs) // max(count, 1))
     return list(programs[::step])[:count]
 
 
-def check(program: Program) -> None:
+def check(program: Program | RecurrentNet) -> None:
     """Raise GradcheckError if a first or second derivative is wrong; a point on a kink says nothing."""
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
@@ -85,7 +92,7 @@ def check(program: Program) -> None:
                 return
 
 
-def failure(programs: Iterable[Program]) -> tuple[int, str] | None:
+def failure(programs: Iterable[Program | RecurrentNet]) -> tuple[int, str] | None:
     """How many programs it took to see that something is wrong, and what was seen; None if nothing was."""
     for k, program in enumerate(programs, start=1):
         try:

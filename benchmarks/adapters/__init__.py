@@ -1,7 +1,10 @@
 """One module a library, named like the library; its ``ADAPTER`` says how the library spells what the benchmarks use.
 
 What ``@ + - * t[i] .mean()`` mean is common to all of them; an adapter supplies the rest. No composite operations:
-``sigmoid`` and ``tanh`` are the library's own primitives, and there is no linear layer and no fused cell here.
+``sigmoid`` and ``tanh`` are the library's own primitives, and there is no linear layer here. Its own recurrent layers,
+where it has them, are for the part ``layers`` alone.
+
+One module is no library: ``floor``, the matrix products of a recurrent layer and nothing else.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ import importlib.util
 import math
 import pkgutil
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
@@ -22,6 +26,7 @@ State = tuple[Any, ...]
 CellStep = Callable[[State, Any], State]
 # Without which an adapter cannot be loaded: its library, and what that wants for the functions used here.
 NEEDS = {"autograd": ("autograd", "scipy")}
+FLOOR = "floor"
 
 
 class Adapter:
@@ -33,6 +38,8 @@ class Adapter:
         longest_chain: More additions in a row would take too long; 0: it records none while it runs.
         one: The number 1; ``one - t`` is float32 where t is.
         compile_seconds: How long the last training step took to compile; None: nothing is compiled.
+        has_layers: Has it recurrent layers of its own?
+        no_grad: The context in which it records nothing; used where it has layers.
     """
 
     name: str
@@ -42,6 +49,8 @@ class Adapter:
     compile_seconds: float | None = None
     tanh: Callable[[Any], Any]
     sigmoid: Callable[[Any], Any]
+    has_layers: bool = False
+    no_grad: Callable[[], AbstractContextManager[Any]]
 
     def stack(self, parts: Sequence[Any]) -> Any:
         """Tensors of one shape as one, along a new first axis."""
@@ -103,10 +112,55 @@ class Adapter:
 
         return step
 
+    def layer(
+        self, cell: str, variables: Arrays, lengths: np.ndarray | None, **options: Any
+    ) -> tuple[Callable[[Any], Any], dict[str, Any]]:
+        """The library's own layer, as a function from x (T, B, I) to its outputs (T, B, H); and its parameters.
+
+        Args:
+            variables: Its parameters, with torch's names, and x.
+            lengths: (B,) in 1..T, or None.
+        """
+        raise NotImplementedError
+
+    def layer_step(self, cell: str, variables: Arrays, constants: Arrays, **options: Any) -> Step:
+        """Like ``training_step``, of the library's own layer; its outputs receive the gradient ``upstream``."""
+        apply, leaves = self.layer(cell, variables, constants.get("lengths"), **options)
+        return self.step_of(apply, leaves | {"x": self.variable(variables["x"])}, constants["upstream"])
+
+    def step_of(self, apply: Callable[[Any], Any], leaves: Mapping[str, Any], upstream: np.ndarray) -> Step:
+        """The step of a function of the leaf ``x``; its outputs receive the gradient ``upstream``.
+
+        Args:
+            leaves: x, and the function's parameters.
+        """
+        x, gradient = leaves["x"], self.constant(upstream)
+
+        def step(mark: Callable[[], None]) -> dict[str, Any]:
+            for leaf in leaves.values():
+                self.clear(leaf)
+            output = apply(x)
+            mark()
+            output.backward(gradient)
+            return {name: leaf.grad for name, leaf in leaves.items()}
+
+        return step
+
+    def layer_inference(self, cell: str, variables: Arrays, constants: Arrays, **options: Any) -> Step:
+        """The outputs of the library's own layer, recording nothing."""
+        apply, _ = self.layer(cell, variables, constants.get("lengths"), **options)
+        x = self.constant(variables["x"])
+
+        def step(_mark: Callable[[], None]) -> dict[str, Any]:
+            with self.no_grad():
+                return {"output": apply(x)}
+
+        return step
+
 
 def known() -> list[str]:
     """Names of the libraries that have an adapter, tinygrad_rnn first."""
-    names = [module.name for module in pkgutil.iter_modules(__path__)]
+    names = [module.name for module in pkgutil.iter_modules(__path__) if module.name != FLOOR]
     return sorted(names, key=lambda name: (name != "tinygrad_rnn", name))
 
 

@@ -1,12 +1,13 @@
 """PyTorch on the CPU."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import torch
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from . import Adapter
+from . import Adapter, Arrays
 
 
 class Torch(Adapter):
@@ -14,6 +15,8 @@ class Torch(Adapter):
     version = torch.__version__
     tanh = staticmethod(torch.tanh)
     sigmoid = staticmethod(torch.sigmoid)
+    has_layers = True
+    no_grad = staticmethod(torch.inference_mode)
 
     def stack(self, parts: Sequence[Any]) -> Any:
         return torch.stack(tuple(parts))
@@ -29,6 +32,23 @@ class Torch(Adapter):
 
     def to_numpy(self, gradient: Any) -> np.ndarray:
         return np.asarray(gradient.numpy())
+
+    def layer(
+        self, cell: str, variables: Arrays, lengths: np.ndarray | None, **options: Any
+    ) -> tuple[Callable[[Any], Any], dict[str, Any]]:
+        weights = {name: torch.tensor(array) for name, array in variables.items() if name != "x"}
+        hidden, inputs = weights["weight_hh_l0"].shape[1], weights["weight_ih_l0"].shape[1]
+        layer = getattr(torch.nn, cell.upper())(inputs, hidden, **options)
+        layer.load_state_dict(weights)
+        steps, ends = len(variables["x"]), None if lengths is None else torch.tensor(lengths)
+
+        def apply(x: Any) -> Any:
+            if ends is None:
+                return layer(x)[0]
+            packed = pack_padded_sequence(x, ends, enforce_sorted=False)
+            return pad_packed_sequence(layer(packed)[0], total_length=steps)[0]
+
+        return apply, dict(layer.named_parameters())
 
     def use_threads(self, threads: int) -> None:
         torch.set_num_threads(threads)

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...context import current
-from ...primitives import Saved, defvjp
+from ...primitives import Saved, defvjp, primitive_of
 from ...tensor import Tensor, primitive
 from ..kinds import ELMAN, GATED_RECURRENT_UNIT, LONG_SHORT_TERM_MEMORY, Kind, Weights, unroll
 from .elman import Elman, RectifiedElman
@@ -150,7 +150,10 @@ def _block_back(
         part[...] = d
 
 
-def _registered(kind: Kind, make: Callable[[Weights], Kernel]) -> Callable[..., Any]:
+KERNELS: dict[Any, type[Kernel]] = {}  # of each primitive
+
+
+def _registered(kind: Kind, make: type[Kernel]) -> Callable[..., Any]:
     """The primitive of a kind: ``(x, *state, *weights, **options)`` to outputs (T, B, H) and the parts of the state."""
     parts = 2 if kind.memory else 1
 
@@ -183,6 +186,8 @@ def _registered(kind: Kind, make: Callable[[Weights], Kernel]) -> Callable[..., 
     sequence.__name__ = sequence.__qualname__ = kind.name
     recorded = primitive(sequence)
     defvjp(recorded, joint=joint, definition=definition)
+    primitive_of(recorded).fresh = True
+    KERNELS[recorded] = make
     return recorded
 
 

@@ -34,6 +34,7 @@ class RecurrentNet(nn.Module):
             loop; "leaky" (a state h) or "gated" (a state of h and c): a step written by hand, on ``tg.scan``.
         input_size, hidden_size: I, H.
         steps, batch: T, B of the data.
+        num_layers, bidirectional, learn_initial_state, checkpoint: Of a layer.
         nonlinearity: "tanh" or "relu", of an "RNN" or "RNNCell".
         bias: Whether the cell has biases.
         lengths: Of the sequences, B numbers in 0..T; None: all T.
@@ -67,6 +68,10 @@ class RecurrentNet(nn.Module):
         hidden_size: int = 2,
         steps: int = 3,
         batch: int = 2,
+        num_layers: int = 1,
+        bidirectional: bool = False,
+        learn_initial_state: bool = False,
+        checkpoint: int | None = None,
         nonlinearity: str = "tanh",
         bias: bool = True,
         lengths: Sequence[int] | None = None,
@@ -87,14 +92,19 @@ class RecurrentNet(nn.Module):
             raise ValueError(f"RecurrentNet: expected a cell of {CELLS} and a loss of {LOSSES}, got {cell!r}, {loss!r}")
         if reverse and cell in _LAYERS:
             raise ValueError(f"RecurrentNet: reverse is for cells and steps, not for the layer {cell!r}")
+        if cell not in _LAYERS and (found := [name for name in _OF_LAYERS[1:] if name in self._given]):
+            raise ValueError(f"RecurrentNet: {found[0]} is for layers, not for {cell!r}")
         self.cell, self.hidden_size, self.steps, self.batch = cell, hidden_size, steps, batch
+        self.num_layers, self.directions = num_layers, 2 if bidirectional else 1
         self.lengths = None if lengths is None else list(lengths)
         self.reverse, self.batch_first = reverse, batch_first and cell in _LAYERS
         self.readout, self.loss = readout, loss
         self.embedding = None if vocabulary is None else nn.Embedding(vocabulary, input_size)
-        self._make(cell, input_size, hidden_size, nonlinearity, bias)
-        self.norm = nn.LayerNorm(hidden_size, eps=0.1) if layer_norm else None
-        self.head = None if head is None else nn.Linear(hidden_size, head)
+        layer = {"bidirectional": bidirectional, "learn_initial_state": learn_initial_state, "checkpoint": checkpoint}
+        self._make(cell, input_size, hidden_size, nonlinearity, bias, {"num_layers": num_layers, **layer})
+        width = hidden_size * (self.directions if readout == "outputs" else 1)  # of what the loss looks at
+        self.norm = nn.LayerNorm(width, eps=0.1) if layer_norm else None
+        self.head = None if head is None else nn.Linear(width, head)
         rng = np.random.default_rng(seed)
         self.astype(np.float64)
         for parameter in self.parameters():
@@ -102,15 +112,15 @@ class RecurrentNet(nn.Module):
         self.inputs = self._inputs(rng, input_size, vocabulary, initial_state)
         shape = (steps, batch) if readout == "outputs" else (batch,)
         self._mask = rng.integers(0, 2, (*shape, 1)) * 1.0 if masked else None
-        self._target = self._targets(rng, (*shape, hidden_size if head is None else head))
+        self._target = self._targets(rng, (*shape, width if head is None else head))
 
-    def _make(self, cell: str, inputs: int, hidden: int, nonlinearity: str, bias: bool) -> None:
+    def _make(self, cell: str, inputs: int, hidden: int, nonlinearity: str, bias: bool, layer: dict[str, Any]) -> None:
         """The recurrent part: ``self.recurrent``, or the weights of a step."""
         options: dict[str, Any] = {"bias": bias}
         if cell.startswith("RNN"):
             options["nonlinearity"] = nonlinearity
         if cell in _LAYERS:
-            self.recurrent = _LAYERS[cell](inputs, hidden, batch_first=self.batch_first, **options)
+            self.recurrent = _LAYERS[cell](inputs, hidden, batch_first=self.batch_first, **options, **layer)
         elif cell in _CELLS:
             self.recurrent = _CELLS[cell](inputs, hidden, **options)
         else:
@@ -123,7 +133,7 @@ class RecurrentNet(nn.Module):
         xs: Any = rng.normal(size=(*order, size)) if vocabulary is None else rng.integers(0, vocabulary, order)
         if not state:
             return (xs,)
-        axis = (1,) if self.cell in _LAYERS else ()
+        axis = (self.num_layers * self.directions,) if self.cell in _LAYERS else ()
         h, c = rng.normal(size=(2, *axis, self.batch, self.hidden_size))
         return (xs, self._state(h, c))
 
@@ -165,7 +175,7 @@ class RecurrentNet(nn.Module):
         if self.cell in _LAYERS:
             outputs, last = self.recurrent(xs, state, self.lengths)
             last = last[0] if self.cell == "LSTM" else last
-            return (np.swapaxes(outputs, 0, 1) if self.batch_first else outputs), last[0]
+            return (np.swapaxes(outputs, 0, 1) if self.batch_first else outputs), last[-1]
         if state is None:
             zeros = Tensor(np.zeros((self.batch, self.hidden_size)))
             state = self._state(zeros, zeros)
@@ -211,6 +221,9 @@ _DEFAULTS: dict[str, Any] = {
 }
 
 
+_OF_LAYERS = ("batch_first", "num_layers", "bidirectional", "learn_initial_state", "checkpoint")
+
+
 def _architecture(rnd: Random, cells: Sequence[str], steps: int, batch: int, size: int) -> dict[str, Any]:
     """The arguments of a net. Always as many decisions, and the first of each list is the simplest: for shrinking."""
 
@@ -235,15 +248,16 @@ def _architecture(rnd: Random, cells: Sequence[str], steps: int, batch: int, siz
         "masked": choose(False, False, True),
         "loss": choose(*LOSSES),
         "seed": rnd.randrange(1000),
+        "num_layers": choose(1, 2),
+        "bidirectional": choose(False, True),
+        "learn_initial_state": choose(False, False, True),
+        "checkpoint": choose(None, 2, 1),
     }
     ragged = choose(False, True)
     lengths = [rnd.randrange(256) * (found["steps"] + 1) // 256 for _ in range(batch)]
     found["lengths"] = tuple(lengths[: found["batch"]]) if ragged else None
-    if found["cell"] in _LAYERS:
-        found["reverse"] = False
-    else:
-        found["batch_first"] = False
-    return found
+    others = ("reverse",) if found["cell"] in _LAYERS else _OF_LAYERS
+    return {name: value for name, value in found.items() if name not in others}
 
 
 def _known(cells: Iterable[str] | None) -> tuple[str, ...]:
@@ -258,8 +272,8 @@ def recurrent_nets(
 ) -> st.SearchStrategy[RecurrentNet]:
     """A Hypothesis strategy of random recurrent nets with data, in float64.
 
-    They vary in the cell and its options, sizes, lengths (also 0), direction, first state, embedding, layer
-    normalisation, linear head, masks and loss. They have at most about 100 parameters, so that a check is quick.
+    They vary in the cell and its options, sizes, layers, directions, lengths (also 0), first state, recomputation,
+    embedding, layer normalisation, linear head, masks and loss. They are small, so that a check is quick.
 
     Args:
         cells: Only these, by the names of ``RecurrentNet``; None: all.
