@@ -77,7 +77,7 @@ class Layer(Recurrent):
                 outputs.append(y)
                 last.append(end)
             x = np.concatenate(outputs, axis=-1) if len(outputs) > 1 else outputs[0]
-        states = map_leaves(lambda *parts: np.stack(parts), *last)
+        states = map_leaves(_stacked, *last)
         if single:
             return x[:, 0], map_leaves(lambda part: part[:, 0], states)
         return (np.swapaxes(x, 0, 1) if self.batch_first else x), states
@@ -173,6 +173,11 @@ class Layer(Recurrent):
         given = {name: getattr(self, name) for name in options}
         words = [f"{name}={value!r}" for name, value in given.items() if value != options[name]]
         return ", ".join([super().extra_repr(), *words])
+
+
+def _stacked(*parts: Any) -> Any:
+    """The last states of all layers and directions, (L D, B, H)."""
+    return np.stack(parts) if len(parts) > 1 else parts[0].reshape(1, *parts[0].shape)
 
 
 def _check_flags(owner: str, **flags: Any) -> None:

@@ -99,9 +99,10 @@ class Kernel:
         self._add(0, np.dot(d_input, x.reshape(k * n, inputs)))
         self._add(1, np.dot(d_hidden, hs[:-1].reshape(k * n, self.hidden)))
         if self.weights.b_ih is not None:
-            of_input = np.add.reduce(d_input, axis=1)
+            ones = np.ones(k * n, d_input.dtype)  # a product sums rows faster than np.sum
+            of_input = np.dot(d_input, ones)
             self._add(2, of_input)
-            self._add(3, of_input.copy() if d_hidden is d_input else np.add.reduce(d_hidden, axis=1))
+            self._add(3, of_input.copy() if d_hidden is d_input else np.dot(d_hidden, ones))
 
     def _add(self, i: int, d: Any) -> None:
         self._sums[i] = d if self._sums[i] is None else np.add(self._sums[i], d, self._sums[i])

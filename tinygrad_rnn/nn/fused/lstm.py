@@ -1,7 +1,8 @@
 """The fused sequence of the LSTM.
 
-Inside, the gates stand in the order o, i, f, g: those with a sigmoid are the first three, and those through which the
-memory's gradient goes are the last three, so that each of these is one array.
+Inside, the gates stand in the order o, i, f, g, with c_{t-1} behind them. So the gates with a sigmoid are one array,
+and so are i and f, and what they are multiplied by. The factors of the derivative stand in an order of the same kind:
+what dh is multiplied by comes first, what dc is multiplied by last.
 """
 
 from __future__ import annotations
@@ -27,79 +28,78 @@ class LongShortTermMemory(Kernel):
         h, c = state
         k, n, _ = x.shape
         size, rows = self.hidden, self.wide.shape[1]
-        gates = np.empty((k, 4 * size, n), h.dtype)
-        cells = np.empty((k + 1, size, n), h.dtype)
+        blocks = np.empty((k + 1, 5 * size, n), h.dtype)  # o, i, f, g, c_{t-1}; of the last step only c
         squashed = np.empty((k, size, n), h.dtype)  # tanh(c_t)
-        scratch = np.empty_like(c)
-        cells[0] = c
-        sigmoids = gates[:, : 3 * size]
-        o, i, f, g = (gates[:, j * size : (j + 1) * size] for j in range(4))
+        both = np.empty((2 * size, n), h.dtype)
+        from_g, from_c = both[:size], both[size:]
+        blocks[0, 4 * size :] = c
+        gates, cells = blocks[:-1], blocks[1:, 4 * size :]
+        parts = (
+            gates[:, : 4 * size], gates[:, : 3 * size], gates[:, :size], gates[:, size : 3 * size],
+            gates[:, 3 * size :], cells, squashed,
+        )  # fmt: skip
         for a, b in chunks(k, rows * n):
             xh, hidden = self.stacked(x[a:b], h, rows)
-            at = slice(a, b)
-            parts = (gates[at], sigmoids[at], o[at], i[at], f[at], g[at], cells[at], cells[a + 1 : b + 1], squashed[at])
-            for xh_t, h_t, z, s, o_t, i_t, f_t, g_t, before, c_t, tanh_c in zip(xh, hidden[1:], *parts, strict=False):
+            at = (part[a:b] for part in parts)
+            for xh_t, h_t, z, sigmoids, o, i_f, g_c, c_t, tanh_c in zip(xh, hidden[1:], *at, strict=False):
                 np.dot(self.wide, xh_t, z)
                 np.tanh(z, z)
-                np.multiply(s, 0.5, s)
-                np.add(s, 0.5, s)
-                np.multiply(f_t, before, c_t)
-                np.multiply(i_t, g_t, scratch)
-                np.add(c_t, scratch, c_t)
+                np.multiply(sigmoids, 0.5, sigmoids)
+                np.add(sigmoids, 0.5, sigmoids)
+                np.multiply(i_f, g_c, both)
+                np.add(from_g, from_c, c_t)
                 np.tanh(c_t, tanh_c)
-                np.multiply(o_t, tanh_c, h_t)
+                np.multiply(o, tanh_c, h_t)
             hs[a + 1 : b + 1] = features_first(hidden[1:])
             h = hidden[-1]
-        return [h.copy(), cells[k]], (gates, cells, squashed)
+        return [h.copy(), cells[-1].copy()], (gates, squashed)
 
     def backward(self, saved: Any, x: Any, hs: Any, gy: Any, dstate: list[Any], dx: Any, learns: bool) -> list[Any]:
-        gates, cells, squashed = saved
+        gates, squashed = saved
         k, n, _ = x.shape
         size = self.hidden
-        dh, dc = (d.copy() for d in dstate)
-        scratch = np.empty_like(dh)
+        dh, dc = dstate[0].copy(), dstate[1]
         dz = np.empty((4 * size, k, n), dh.dtype)
         for a, b in reversed(chunks(k, 4 * size * n)):
-            at = slice(a, b)
-            factors, of_c = self._factors(gates[at], cells[at], squashed[at])
-            given = np.ascontiguousarray(features_first(gy[at]))
-            forget = gates[at, 2 * size : 3 * size]
-            by_gate = factors.reshape(b - a, 4, size, n)
-            back = (part[::-1] for part in (factors, by_gate[:, 0], by_gate[:, 1:], of_c, forget, given))
-            for d, d_o, d_ifg, f_c, f_t, g in zip(*back, strict=True):
+            factors = self._factors(gates[a:b], squashed[a:b])
+            given = np.ascontiguousarray(features_first(gy[a:b]))
+            by_block = factors.reshape(b - a, 6, size, n)
+            d_gates = factors[:, size : 5 * size]
+            back = (part[::-1] for part in (by_block[:, 0], by_block[:, :2], by_block[:, 2:], d_gates, given))
+            for dc_t, by_dh, by_dc, d, g in zip(*back, strict=True):
                 np.add(dh, g, dh)
-                np.multiply(dh, f_c, scratch)
-                np.add(dc, scratch, dc)
-                np.multiply(d_o, dh, d_o)
-                np.multiply(d_ifg, dc, d_ifg)
-                np.multiply(dc, f_t, dc)
+                np.multiply(by_dh, dh, by_dh)
+                np.add(dc_t, dc, dc_t)
+                np.multiply(by_dc, dc_t, by_dc)
+                dc = by_dc[3]
                 np.dot(self.back, d, dh)
-            dz[:, at] = factors.transpose(1, 0, 2)
+            dz[:, a:b] = d_gates.transpose(1, 0, 2)
         flat = dz.reshape(4 * size, k * n)
         if learns:
             self.learn(flat, flat, x, hs)
         if dx is not None:
             dx[...] = np.dot(flat.T, last_block_first(self.weights.w_ih, size)).reshape(dx.shape)
-        return [dh, dc]
+        return [dh, dc.copy()]
 
-    def gradients(self) -> list[Any]:
-        return [d if d is None else last_block_last(d, self.hidden) for d in super().gradients()]
-
-    def _factors(self, gates: Any, cells: Any, squashed: Any) -> tuple[Any, Any]:
-        """What dh (gate o) and dc (gates i, f, g) are multiplied by for the gates' gradients; and dh for that of c."""
+    def _factors(self, gates: Any, squashed: Any) -> Any:
+        """What dh is multiplied by for dc and for gate o, and dc for gates i, f and g, and for the dc before."""
         size = self.hidden
-        sigmoids, g = gates[:, : 3 * size], gates[:, 3 * size :]
-        found = np.empty_like(gates)
-        of_sigmoids, of_g = found[:, : 3 * size], found[:, 3 * size :]
+        found = np.empty((len(gates), 6 * size, gates.shape[2]), gates.dtype)
+        of_c, of_sigmoids, of_o = found[:, :size], found[:, size : 4 * size], found[:, size : 2 * size]
+        of_i_f, of_g = found[:, 2 * size : 4 * size], found[:, 4 * size : 5 * size]
+        sigmoids, g = gates[:, : 3 * size], gates[:, 3 * size : 4 * size]
+        np.multiply(squashed, squashed, of_c)
+        np.subtract(1, of_c, of_c)
+        np.multiply(of_c, gates[:, :size], of_c)
         np.subtract(1, sigmoids, of_sigmoids)
         np.multiply(of_sigmoids, sigmoids, of_sigmoids)
-        for j, other in enumerate((squashed, g, cells)):
-            part = found[:, j * size : (j + 1) * size]
-            np.multiply(part, other, part)
+        np.multiply(of_o, squashed, of_o)
+        np.multiply(of_i_f, gates[:, 3 * size :], of_i_f)
         np.multiply(g, g, of_g)
         np.subtract(1, of_g, of_g)
         np.multiply(of_g, gates[:, size : 2 * size], of_g)
-        of_c = np.multiply(squashed, squashed)
-        np.subtract(1, of_c, of_c)
-        np.multiply(of_c, gates[:, :size], of_c)
-        return found, of_c
+        found[:, 5 * size :] = gates[:, 2 * size : 3 * size]
+        return found
+
+    def gradients(self) -> list[Any]:
+        return [d if d is None else last_block_last(d, self.hidden) for d in super().gradients()]
