@@ -38,6 +38,11 @@ def code(cell):
     return re.search(r"`([^`]+)`", cell)[1]
 
 
+def test_recurrent_layers(monkeypatch):
+    page = snippets.run(DOCS / "recurrent_layers.md", "recurrent_layers", monkeypatch)
+    assert page.tokens.T.tolist() == [[3, 2, 1, 0], [5, 2, 2, 0]]
+
+
 # ---- check_your_own_cell.md
 
 

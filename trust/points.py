@@ -66,8 +66,9 @@ def differentiated(results: list[Any], inputs: list[Tensor]) -> None:
 
 
 def independent_points() -> dict[Primitive, list[Point]]:
-    """For each primitive, calls that the cases of the tests make, in random order."""
+    """For each primitive, calls that the cases of the tests make, in random order; sequences from those of layers."""
     sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+    import layers
     import test_functional
     from rules import elementwise, linalg, reduction, shape
     from rules.case import calls, silence
@@ -92,6 +93,18 @@ def independent_points() -> dict[Primitive, list[Point]]:
                 differentiated(results, inputs)
 
             ask()
+
+        @hypothesis.settings(
+            max_examples=_EXAMPLES * 3, derandomize=True, database=None, deadline=None,
+            suppress_health_check=list(hypothesis.HealthCheck),
+        )  # fmt: skip
+        @hypothesis.given(layers.cases(least=0), hypothesis.strategies.sampled_from([None, 1, 2]))
+        def ask_layer(case: Any, every: int | None) -> None:
+            layer = layers.here(case, checkpoint=every)
+            results, inputs = layers.run(case, lambda x, state: layer(x, state, case.lengths), layers.leaf_here)
+            differentiated([*results.values()], [*inputs.values(), *layer.parameters()])
+
+        ask_layer()
         for forms in SAME.values():
             for form in forms:
                 x = Tensor(VALUES, requires_grad=True)

@@ -25,6 +25,7 @@ from .limits import limited
 PROGRAMS = 60  # of each function
 _EACH_FORM = 8  # but more of a function that is written in many ways
 LAYERS = ("RNN", "LSTM", "GRU")  # what records fused sequences
+_NETS = 24  # of each
 KINKED = tg.testing.KinkError
 
 
@@ -60,7 +61,7 @@ def by_entry(count: int = PROGRAMS) -> dict[Primitive, list[Any]]:
             for found in reached(program):
                 kind = indirect if found not in called else own if found is function else direct
                 kind[TABLE[found]].append(program)
-    for net in islice(sample_recurrent_nets(0, LAYERS), count * len(LAYERS)):
+    for net in islice(sample_recurrent_nets(0, LAYERS), min(count, _NETS) * len(LAYERS)):
         for found in reached(net, derivatives=False):
             if found in KERNELS:
                 own[TABLE[found]].append(net)

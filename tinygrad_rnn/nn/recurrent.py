@@ -44,7 +44,14 @@ class Layer(Recurrent):
         flags = {"bias": bias, "batch_first": batch_first, "bidirectional": bidirectional}
         _check_flags(owner, **flags, learn_initial_state=learn_initial_state)
         _check_number(owner, "num_layers", num_layers)
-        _check_dropout(owner, dropout, num_layers)
+        _check_dropout(owner, dropout)
+        if dropout and num_layers == 1:
+            warnings.warn(
+                f"{owner}: dropout={dropout} acts between layers, and there is only one (num_layers=1): nothing is "
+                f"dropped",
+                UserWarning,
+                stacklevel=2 + (type(self).__init__ is not Layer.__init__),  # the line that makes the layer
+            )
         for name, every in (("checkpoint", checkpoint), ("truncate", truncate)):
             if every is not None:
                 _check_number(owner, name, every)
@@ -195,17 +202,11 @@ def _check_number(owner: str, name: str, number: Any) -> None:
         raise ValueError(f"{owner}: expected {name} >= 1, got {number}")
 
 
-def _check_dropout(owner: str, dropout: Any, num_layers: int) -> None:
+def _check_dropout(owner: str, dropout: Any) -> None:
     if isinstance(dropout, bool) or not isinstance(dropout, Real):
         raise TypeError(f"{owner}: expected dropout to be a number, got {dropout!r}")
     if not 0 <= float(dropout) <= 1:
         raise ValueError(f"{owner}: expected dropout to be a probability in 0..1, got {dropout}")
-    if dropout and num_layers == 1:
-        warnings.warn(
-            f"{owner}: dropout={dropout} acts between layers, and there is only one (num_layers=1): nothing is dropped",
-            UserWarning,
-            stacklevel=4,
-        )
 
 
 class RNN(Layer):
