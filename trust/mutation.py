@@ -15,7 +15,7 @@ from tinygrad_rnn.primitives import Gather, Primitive
 from .sources import changes
 
 Rule = Callable[..., Any]
-_WAY_BACK = ("backward", "_factors", "learn", "_add", "gradients")  # methods of a kernel
+_WAY_BACK = ("backward", "_factors", "learn", "pass_on", "_add", "gradients")  # methods of a kernel
 
 
 @dataclass(frozen=True)

@@ -57,7 +57,7 @@ class Elman(Kernel):
         if learns:
             self.learn(flat, flat, x, hs)
         if dx is not None:
-            dx[...] = np.dot(flat.T, self.weights.w_ih).reshape(dx.shape)
+            self.pass_on(flat, self.weights.w_ih, dx)
         return [dh]
 
 

@@ -93,7 +93,7 @@ class GatedRecurrentUnit(Kernel):
         if learns:
             self.learn(of_input, of_state, x, hs)
         if dx is not None:
-            dx[...] = np.dot(of_input.T, self.weights.w_ih).reshape(dx.shape)
+            self.pass_on(of_input, self.weights.w_ih, dx)
         return [dh]
 
     def _factors(self, gates: Any, fresh: Any, change: Any) -> Any:

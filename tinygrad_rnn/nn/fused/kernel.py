@@ -104,5 +104,12 @@ class Kernel:
             self._add(2, of_input)
             self._add(3, of_input.copy() if d_hidden is d_input else np.dot(d_hidden, ones))
 
+    def pass_on(self, d_input: Any, w_ih: Any, dx: Any) -> None:
+        """Write the gradient of x (k, n, I), from that of the input's share (G H, k n); the weights in its order."""
+        if dx.flags.c_contiguous:
+            np.dot(d_input.T, w_ih, dx.reshape(-1, self.inputs))
+        else:
+            dx[...] = np.dot(d_input.T, w_ih).reshape(dx.shape)
+
     def _add(self, i: int, d: Any) -> None:
         self._sums[i] = d if self._sums[i] is None else np.add(self._sums[i], d, self._sums[i])

@@ -78,7 +78,7 @@ class LongShortTermMemory(Kernel):
         if learns:
             self.learn(flat, flat, x, hs)
         if dx is not None:
-            dx[...] = np.dot(flat.T, last_block_first(self.weights.w_ih, size)).reshape(dx.shape)
+            self.pass_on(flat, last_block_first(self.weights.w_ih, size), dx)
         return [dh, dc.copy()]
 
     def _factors(self, gates: Any, squashed: Any) -> Any:

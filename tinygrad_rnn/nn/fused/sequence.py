@@ -6,6 +6,7 @@ higher derivatives are there without a rule of their own.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from itertools import groupby
 from typing import Any, NamedTuple
@@ -142,9 +143,9 @@ def _block_back(
     hs, saved = hs_and_saved
     x, gy = plan.processed(left.x)[span, rows], gys[span, rows]
     inner = [part[:, : block.rows] for part in dstates]
-    into = None if dx is None else np.empty(x.shape, x.dtype)
+    into = None if dx is None else plan.processed(dx)[span, rows]  # a view, unless the rows have another order
     new = left.kernel.backward(saved, x, hs, gy, inner, into, learns)
-    if dx is not None:
+    if dx is not None and plan.order is not None:
         plan.processed(dx)[span, rows] = into
     for part, d in zip(inner, new, strict=True):
         part[...] = d
@@ -174,9 +175,10 @@ def _registered(kind: Kind, make: type[Kernel]) -> Callable[..., Any]:
         **_: Any,
     ) -> list[Any]:
         learns = any(needed[1 + parts :])
-        saved.kernel.forget()
-        found = _backward(saved, g, needed[0], learns, checkpoint, truncate)
-        return [*found, *saved.kernel.gradients()] if learns else [*found, *[None] * 4]
+        kernel = copy.copy(saved.kernel)  # the graph may be walked again, or by two threads
+        kernel.forget()
+        found = _backward(saved._replace(kernel=kernel), g, needed[0], learns, checkpoint, truncate)
+        return [*found, *kernel.gradients()] if learns else [*found, *[None] * 4]
 
     def definition(x: Any, *rest: Any, keep: bool, **options: Any) -> tuple[Any, ...]:
         state = tuple(rest[:parts]) if kind.memory else rest[0]
