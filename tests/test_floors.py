@@ -121,7 +121,7 @@ def heart_names():
                 name = getattr(node, "attr", getattr(node, "name", None))
                 if isinstance(name, str) and name.startswith("_") and not name.endswith("__"):
                     names.add(name)
-    return names
+    return names - {"_asdict", "_fields", "_make", "_replace"}  # what every named tuple has
 
 
 def fault(room, target, name, inside, only_types):
