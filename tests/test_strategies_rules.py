@@ -137,7 +137,8 @@ def test_a_planted_fault_is_found_and_shrunk(name):
     assert not wrong(program)
     assert first <= 200
     assert len(program.operations) <= 3
-    assert sum(x.size for x in program.inputs) <= 16
+    # two or three small inputs; which ones depends on Hypothesis, whose draws depend on the modules that are loaded
+    assert sum(x.size for x in program.inputs) <= 24
     numbers = np.concatenate([x.ravel() for x in program.inputs])
     assert np.mean(numbers * 4 == np.round(numbers * 4)) > 0.8
 
