@@ -136,6 +136,41 @@ def test_a_step_that_does_not_repeat_itself_is_an_error():
         last.backward()
 
 
+def test_nor_is_one_whose_sums_of_magnitudes_agree():
+    signs, w = iter([1.0, -1.0, 1.0, -1.0, -1.0, 1.0, -1.0, 1.0]), leaf(2)
+    _, ys = tg.scan(lambda h, x: (h, w * next(signs)), tg.Tensor(0.0), np.ones(4), checkpoint=4)
+    with pytest.raises(RuntimeError, match="gave other results when it was computed again"):
+        ys.sum().backward()
+
+
+def test_what_a_step_keeps_for_later_is_an_error_not_a_wrong_gradient():
+    w, kept = leaf(), []
+
+    def step(h, x):
+        if not kept:
+            kept.append(np.tanh(w))
+        return (h := kept[0] * h + x), h
+
+    last, _ = tg.scan(step, tg.Tensor(0.5), np.ones(6), checkpoint=2)
+    with pytest.raises(RuntimeError, match="none of its arguments; its gradient would be lost"):
+        last.backward()
+
+
+def test_the_second_run_leaves_no_graph_behind():
+    def held(every):
+        w = leaf(20, 20)
+        _, ys = tg.scan(
+            lambda h, x: ((h := np.tanh(h @ w + x)), h), np.zeros((8, 20)), np.ones((300, 8, 20)), checkpoint=every
+        )
+        tracemalloc.start()
+        ys.sum().backward()
+        found = tracemalloc.get_traced_memory()[0]
+        tracemalloc.stop()
+        return found
+
+    assert held(20) < 200_000  # bytes; a second graph of all steps would take some 2 MB
+
+
 def test_results_that_are_inputs_or_surroundings_or_constants():
     x, w = leaf(2, seed=1), leaf(2, seed=2)
     results = checkpoint(lambda a: [a, w, a * w, tg.Tensor(np.ones(2))], [x])

@@ -108,7 +108,7 @@ def test_walking_definitions_stays_linear_in_the_depth_of_the_graph(monkeypatch)
     """Each definition is walked by itself: not with everything below it once more, which would be quadratic."""
     visited = []
 
-    def counting(roots, oldest, since):
+    def counting(roots, oldest=0, since=0):
         nodes = newest_first(roots, oldest, since)
         visited.append(len(nodes))
         return nodes

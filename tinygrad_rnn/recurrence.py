@@ -122,7 +122,7 @@ def _kept_no_longer(run: Callable[..., Any], state: Any, xs: Any, first: int, la
         before, part = map_leaves(lambda _: next(flat), (state, xs))
         after, ys = run(before, part, first, last)
         found = (after, _together(ys, np.stack, range(start, start + last - first)))
-        forms[:] = [found]
+        forms[:] = [structure(found)]  # not the tensors: the second run's graph must not outlive the walk
         return [leaf for _, leaf in leaves(found)]
 
     flat = iter(checkpointed(stretch, [leaf for _, leaf in leaves((state, xs))]))
@@ -209,7 +209,7 @@ def _length(xs: Any, length: int | None) -> int:
 
 def _ends(lengths: Any, steps: int, xs: Any, state: Any) -> Any:
     """The lengths as an array, checked against the inputs (batch is axis 1) and the state (batch is axis 0)."""
-    ends = lengths.numpy() if isinstance(lengths, Tensor) else np.asarray(lengths)
+    ends = np.array(lengths.numpy() if isinstance(lengths, Tensor) else lengths)
     if ends.ndim != 1 or ends.dtype.kind not in "iu":
         raise ValueError(
             f"{_here()}: expected lengths to be whole numbers of shape (B,), got {ends.dtype} {ends.shape}"

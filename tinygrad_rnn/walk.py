@@ -324,12 +324,25 @@ def _through_definition(node: Node, g: Any, needed: Sequence[bool], lift: Lift, 
         current.reset(token)
     pairs = zip(results, g, strict=True) if isinstance(results, (list, tuple)) else [(results, g)]
     outputs = [(result.node, part) for result, part in pairs if result.node is not None]
+    _check_surroundings(node, [found for found, _ in outputs], ends, since)
     wanted = [end for end, need in zip(ends, needed, strict=True) if end is not None and need]
     arrived = walk(outputs, lift, wanted, retain_graph=create_graph, create_graph=create_graph, since=since)
     for end in ends:
         if end is not None and end.primitive is ALIAS and end.args is not None:
             end.parents = end.args
     return [None if end is None else arrived.get(end, 0.0) for end in ends]
+
+
+def _check_surroundings(node: Node, outputs: Sequence[Node], ends: Sequence[Node | None], since: int) -> None:
+    """Raise RuntimeError if a definition was made from something old that is none of the node's arguments: the gradient
+    of that would be lost."""
+    known = {end.order for end in ends if end is not None}
+    for found in newest_first(outputs, since=since):
+        if found.order < since and found.order not in known:
+            raise RuntimeError(
+                f"{node.words()}: run again for its derivative, it used {found!r}, which was made before and is none "
+                f"of its arguments; its gradient would be lost. Compute it outside, or anew each time"
+            )
 
 
 def _fitted(d: Any, parent: Node, node: Node, i: int) -> Any:

@@ -58,7 +58,7 @@ class Recurrent(Module):
 
     def extra_repr(self) -> str:
         words = f"{self.input_size}, {self.hidden_size}" + ("" if self.bias else ", bias=False")
-        return words + (", nonlinearity='relu'" if self.kind is ELMAN["relu"] else "")
+        return words + (", nonlinearity='relu'" if self.kind.name == ELMAN["relu"].name else "")
 
 
 def elman(owner: str, nonlinearity: str) -> Kind:

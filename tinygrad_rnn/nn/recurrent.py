@@ -227,7 +227,8 @@ class RNN(Layer):
         checkpoint: Keep only every k-th state, and compute the steps between once more in the backward walk: memory
             for T/k + k steps, not for T (Chen et al., "Training Deep Nets with Sublinear Memory Cost", 2016).
         truncate: Cut the graph of the state before the processed steps k, 2k, ...: truncated backpropagation through
-            time, whose gradients reach back at most k steps (Williams and Peng, 1990).
+            time, whose gradients reach back at most k steps (Williams and Peng, 1990). Steps are counted over all T,
+            padding included, for all sequences alike.
 
     Shapes: ``output, h_n = layer(x, state=None, lengths=None)`` with x (T, B, I), state (L D, B, H) or None for zeros,
     lengths (B,); output (T, B, D H) holds every h_t of the last layer, h_n (L D, B, H) the last of every layer and

@@ -107,7 +107,7 @@ class Kernel:
     def pass_on(self, d_input: Any, w_ih: Any, dx: Any) -> None:
         """Write the gradient of x (k, n, I), from that of the input's share (G H, k n); the weights in its order."""
         if dx.flags.c_contiguous:
-            np.dot(d_input.T, w_ih, dx.reshape(-1, self.inputs))
+            np.dot(d_input.T, w_ih, dx.reshape(len(dx) * dx.shape[1], self.inputs))
         else:
             dx[...] = np.dot(d_input.T, w_ih).reshape(dx.shape)
 
