@@ -1,6 +1,8 @@
 """Recurrent layers with all their options against PyTorch's, and what they record."""
 
+import copy
 import math
+import pickle
 import warnings
 
 import numpy as np
@@ -428,3 +430,20 @@ def test_equal_numbers_are_found_identical_and_a_last_bit_is_not():
         agree({"h": np.array([1.0, 100.0 + 1.1e-8])}, a, 1e-10)
     with pytest.raises(AssertionError):
         agree({"h": a["h"].astype(np.float32)}, a, 1.0)
+
+
+@pytest.mark.parametrize("make", [tg.nn.RNN, tg.nn.RNNCell])
+def test_a_copy_says_its_nonlinearity_too(make):
+    module = make(2, 3, nonlinearity="relu")
+    assert repr(copy.deepcopy(module)) == repr(pickle.loads(pickle.dumps(module))) == repr(module)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("sizes", [(0, 3), (2, 0), (0, 0)])
+def test_sizes_of_zero(kind, sizes):
+    layer = getattr(tg.nn, kind)(*sizes, num_layers=2)
+    x = tg.Tensor(np.ones((4, 2, sizes[0]), np.float32), requires_grad=True)
+    output, _ = layer(x)
+    output.sum().backward()
+    assert output.shape == (4, 2, sizes[1])
+    assert x.grad.shape == x.shape

@@ -192,7 +192,7 @@ class Seq2Seq(Module):
     target, shifted by one. So ``logits[t]`` are the scores of ``target[t]``, and ``model.loss(source, target, lengths,
     target_lengths)`` is ``cross_entropy(logits, target, axis=-1)`` without what stands past the target's lengths.
 
-    Test time, token by token: ``tokens, lengths = model.generate(source, lengths=None, max_length=50)``.
+    Test time, token by token: ``tokens, lengths = model.generate(source, lengths, max_length=50)``.
 
     Shapes: source (S, B), target (T, B), integers, each target closed by the end token, which its length counts; logits
     (T, B, V). With ``batch_first`` (B, S), (B, T) and (B, T, V); without a batch (S,), (T,) and (T, V). Past a length
