@@ -439,6 +439,24 @@ def test_a_copy_says_its_nonlinearity_too(make):
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_a_layer_called_twice_gets_both_gradients(kind):
+    """The walk adds the second one to the array that the first one came in: what was handed out must not change."""
+    layer = getattr(tg.nn, kind)(2, 3).astype(np.float64)
+    xs = [np.random.standard_normal((4, 2, 2)) for _ in range(2)]
+    each = [tg.grad(layer(x)[0].sum(), list(layer.parameters())) for x in xs]
+    before = [[g.numpy().copy() for g in gradients] for gradients in each]
+    for x in xs:
+        layer(x)[0].sum().backward()
+    both = tg.grad(layer(xs[0])[0].sum() + layer(xs[1])[0].sum(), list(layer.parameters()))
+    for p, g, a, b in zip(layer.parameters(), both, *before, strict=True):
+        np.testing.assert_allclose(g.numpy(), a + b, rtol=1e-12, atol=1e-14)
+        np.testing.assert_allclose(p.grad.numpy(), a + b, rtol=1e-12, atol=1e-14)
+    for gradients, copies in zip(each, before, strict=True):
+        for g, copied in zip(gradients, copies, strict=True):
+            np.testing.assert_array_equal(g.numpy(), copied)
+
+
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("sizes", [(0, 3), (2, 0), (0, 0)])
 def test_sizes_of_zero(kind, sizes):
     layer = getattr(tg.nn, kind)(*sizes, num_layers=2)

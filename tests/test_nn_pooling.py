@@ -168,3 +168,11 @@ X = np.ones((4, 2, 3))
 def test_errors(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+def test_a_pooling_of_ones_own_needs_pooled():
+    class Bare(tg.nn.pooling.Pooling):
+        pass
+
+    with pytest.raises(NotImplementedError, match=r"Bare has no pooled\(\)"):
+        Bare()(X)

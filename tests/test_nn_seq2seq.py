@@ -435,3 +435,16 @@ def pair(decoder=DECODER, encoder=ENCODER, end_token=END):
 def test_errors(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+@pytest.mark.parametrize("network", [tg.nn.Encoder, tg.nn.Decoder])
+def test_a_warning_about_dropout_points_at_the_users_line(network):
+    with pytest.warns(UserWarning, match="acts between layers") as caught:
+        network(5, 3, 4, dropout=0.5)
+    assert [warning.filename for warning in caught] == [__file__]
+
+
+@pytest.mark.parametrize("cell", ["lstm", ["LSTM"]])
+def test_a_cell_is_named_as_its_class(cell):
+    with pytest.raises(ValueError, match="expected cell 'LSTM', 'GRU' or 'RNN', got"):
+        tg.nn.Encoder(5, 3, 4, cell=cell)

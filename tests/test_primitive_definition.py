@@ -195,6 +195,18 @@ def test_several_results_of_a_joint_rule_with_definition():
     np.testing.assert_allclose(second.numpy(), expected[1], rtol=1e-12)
 
 
+def test_a_definition_that_uses_more_than_its_arguments_is_an_error(table):
+    w = leaf([2.0, -1.0])
+
+    @tg.primitive
+    def scaled(x):
+        return x * w.data
+
+    tg.defvjp(scaled, definition=lambda x: x * w)
+    with pytest.raises(RuntimeError, match=r"scaled: .* is none of its arguments; its gradient would be lost"):
+        scaled(leaf([0.3, 1.2])).sum().backward()
+
+
 def test_joint_rules_take_tensors_by_keyword_too(cubed_sine, table):
     x, w = leaf([0.3, 1.2]), leaf([2.0, -1.0])
     truth = tg.grad(cubed_sine(x, w).sum(), [x, w])

@@ -92,7 +92,7 @@ def checkpoint(function: Callable[..., Sequence[Tensor]], inputs: Sequence[Tenso
         inputs: Tensors, with or without a gradient.
 
     Raises:
-        RuntimeError: in the walk, if the second run gives something else.
+        RuntimeError: in the walk, if the second run gives something else, or uses a tensor that the first has made.
 
     >>> import numpy as np, tinygrad_rnn as tg
     >>> w = tg.Tensor(2.0, requires_grad=True)

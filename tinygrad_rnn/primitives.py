@@ -251,7 +251,8 @@ def defvjp(
             used, and those at the end that are not may be left out. ``saved`` is what the function kept by returning
             ``tg.Saved(y, saved)``, else None.
         definition: The same function in recorded operations. Walked instead under ``create_graph``, so that a
-            ``joint`` rule need not be differentiable itself.
+            ``joint`` rule need not be differentiable itself. It may use no other tensors that need a gradient than its
+            arguments (an error in the walk: their gradient would be lost).
 
     Raises:
         TypeError: if something given is not callable, or no rule is given at all.

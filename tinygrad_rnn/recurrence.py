@@ -49,7 +49,8 @@ def scan(
         checkpoint: Keep the state before the processed steps 0, k, 2k, ... alone, and compute the steps between once
             more in the walk: memory for T/k + k steps, not for T (Chen et al., "Training Deep Nets with Sublinear
             Memory Cost", 2016). The second time a step must do the same; what it draws from ``tg.manual_seed``'s
-            generator, dropout for one, is drawn again.
+            generator, dropout for one, is drawn again (in the meantime no other thread should draw). A tensor that an
+            earlier step has computed and put by, outside the state, is an error in the walk.
 
     Returns:
         The last state, and ``ys`` (T, ...): the ``y_t``, stacked leaf by leaf.
@@ -207,15 +208,33 @@ def _length(xs: Any, length: int | None) -> int:
     return steps
 
 
-def _ends(lengths: Any, steps: int, xs: Any, state: Any) -> Any:
-    """The lengths as an array, checked against the inputs (batch is axis 1) and the state (batch is axis 0)."""
-    ends = np.array(lengths.numpy() if isinstance(lengths, Tensor) else lengths)
-    if ends.ndim != 1 or ends.dtype.kind not in "iu":
+def ends_of(lengths: Any, steps: int, batch: int | None, where: str) -> Any:
+    """Lengths as an array (B,) of whole numbers in 0..T of its own, whatever they were given as.
+
+    Args:
+        lengths: What a user gave.
+        steps: T.
+        batch: B; None: any.
+        where: Who asks, as error messages begin.
+
+    Raises:
+        ValueError: they are something else.
+    """
+    ends = lengths.numpy() if isinstance(lengths, Tensor) else np.asarray(lengths)
+    fits = ends.ndim == 1 if batch is None else ends.shape == (batch,)
+    if not fits or (ends.dtype.kind not in "iu" and ends.size):
+        size = "B" if batch is None else batch
         raise ValueError(
-            f"{_here()}: expected lengths to be whole numbers of shape (B,), got {ends.dtype} {ends.shape}"
+            f"{where}: expected lengths to be whole numbers of shape ({size},), got {ends.dtype} {ends.shape}"
         )
     if ends.size and (ends.min() < 0 or ends.max() > steps):
-        raise ValueError(f"{_here()}: expected lengths in 0..{steps}, got {ends.min()}..{ends.max()}")
+        raise ValueError(f"{where}: expected lengths in 0..{steps}, got {ends.min()}..{ends.max()}")
+    return ends.astype(np.intp)
+
+
+def _ends(lengths: Any, steps: int, xs: Any, state: Any) -> Any:
+    """The lengths, checked against the inputs (batch is axis 1) and the state (batch is axis 0)."""
+    ends = ends_of(lengths, steps, None, _here())
     _check_batch(xs, "xs", 1, ends.size)
     _check_batch(state, "state", 0, ends.size)
     return ends

@@ -315,7 +315,7 @@ def _through_definition(node: Node, g: Any, needed: Sequence[bool], lift: Lift, 
                 ends.append(parent)
                 values.append(None if isinstance(a, Free) else a)
                 continue
-            alias = Node.of(ALIAS, (), (parent,), current.get())
+            alias = Node.of(ALIAS, (), (parent,), current.get())  # no parents yet: the walk below must end here
             alias.shape, alias.dtype = parent.shape, parent.dtype
             ends.append(alias)
             values.append(lift(alias, a))

@@ -63,7 +63,7 @@ class Recurrent(Module):
 
 def elman(owner: str, nonlinearity: str) -> Kind:
     """The plain recurrent net with this nonlinearity."""
-    if nonlinearity not in ELMAN:
+    if nonlinearity not in tuple(ELMAN):  # what cannot be hashed is none either
         raise ValueError(f"{owner}: expected nonlinearity 'tanh' or 'relu', got {nonlinearity!r}")
     return ELMAN[nonlinearity]
 

@@ -27,6 +27,13 @@ def check_sizes(owner: str, **sizes: Any) -> None:
             raise ValueError(f"{owner}: expected {name} to be a whole number >= 0, got {size!r}")
 
 
+def check_flags(owner: str, **flags: Any) -> None:
+    """Raise TypeError unless every flag is a boolean: a number here is most likely one place out of order."""
+    for name, flag in flags.items():
+        if not isinstance(flag, (bool, np.bool_)):
+            raise TypeError(f"{owner}: expected {name} to be True or False, got {flag!r}")
+
+
 class Linear(Module):
     """An affine map of the last axis: y = x W^T + b.
 

@@ -16,34 +16,17 @@ from typing import Any
 
 import numpy as np
 
+from ..recurrence import ends_of
 from ..tensor import Tensor
+from .layers import check_flags
 from .module import Module
-
-
-def ends_of(lengths: Any, steps: int, batch: int, where: str) -> Any:
-    """Lengths as an array (B,) of whole numbers in 0..T; T for every sequence where they are None.
-
-    Raises:
-        ValueError: they are something else. ``where`` begins the message.
-    """
-    if lengths is None:
-        return np.full(batch, steps)
-    ends = lengths.numpy() if isinstance(lengths, Tensor) else np.asarray(lengths)
-    if ends.shape != (batch,) or (ends.dtype.kind not in "iu" and ends.size):
-        raise ValueError(
-            f"{where}: expected lengths to be whole numbers of shape ({batch},), got {ends.dtype} {ends.shape}"
-        )
-    if ends.size and (ends.min() < 0 or ends.max() > steps):
-        raise ValueError(f"{where}: expected lengths in 0..{steps}, got {ends.min()}..{ends.max()}")
-    return ends.astype(np.intp)
 
 
 class Pooling(Module):
     """Base: ``pool(x, lengths=None)`` of x (T, B, H), without a batch (T, H), or with ``batch_first`` (B, T, H)."""
 
     def __init__(self, batch_first: bool = False) -> None:
-        if not isinstance(batch_first, (bool, np.bool_)):
-            raise TypeError(f"{type(self).__name__}: expected batch_first to be True or False, got {batch_first!r}")
+        check_flags(type(self).__name__, batch_first=batch_first)
         self.batch_first = batch_first
 
     def forward(self, x: Any, lengths: Any = None) -> Any:
@@ -59,7 +42,7 @@ class Pooling(Module):
             return self.forward(np.expand_dims(t, 0 if self.batch_first else 1))[0]
         t = np.swapaxes(t, 0, 1) if self.batch_first else t
         steps, batch, _ = t.shape
-        ends = ends_of(lengths, steps, batch, self.here())
+        ends = np.full(batch, steps) if lengths is None else ends_of(lengths, steps, batch, self.here())
         if not steps:
             return t.sum(axis=0)
         y = self.pooled(t, ends)
@@ -106,8 +89,7 @@ class LastPooling(Pooling):
 
     def __init__(self, batch_first: bool = False, bidirectional: bool = False) -> None:
         super().__init__(batch_first)
-        if not isinstance(bidirectional, (bool, np.bool_)):
-            raise TypeError(f"LastPooling: expected bidirectional to be True or False, got {bidirectional!r}")
+        check_flags("LastPooling", bidirectional=bidirectional)
         self.bidirectional = bidirectional
 
     def pooled(self, x: Any, ends: Any) -> Any:

@@ -6,6 +6,7 @@ with the same numbers.
 
 from __future__ import annotations
 
+import sys
 import warnings
 from numbers import Real
 from typing import Any
@@ -14,13 +15,13 @@ import numpy as np
 
 from ..context import scope
 from ..functional import dropout as drop
-from ..recurrence import is_unrolled
+from ..recurrence import ends_of, is_unrolled
 from ..tensor import Tensor
 from ..tree import map_leaves
 from .cells import Recurrent, elman
 from .fused import fused
 from .kinds import GATED_RECURRENT_UNIT, LONG_SHORT_TERM_MEMORY, unroll
-from .layers import as_input, new_parameter
+from .layers import as_input, check_flags, new_parameter
 
 
 class Layer(Recurrent):
@@ -42,7 +43,7 @@ class Layer(Recurrent):
     ) -> None:
         owner = type(self).__name__
         flags = {"bias": bias, "batch_first": batch_first, "bidirectional": bidirectional}
-        _check_flags(owner, **flags, learn_initial_state=learn_initial_state)
+        check_flags(owner, **flags, learn_initial_state=learn_initial_state)
         _check_number(owner, "num_layers", num_layers)
         _check_dropout(owner, dropout)
         if dropout and num_layers == 1:
@@ -50,7 +51,7 @@ class Layer(Recurrent):
                 f"{owner}: dropout={dropout} acts between layers, and there is only one (num_layers=1): nothing is "
                 f"dropped",
                 UserWarning,
-                stacklevel=2 + (type(self).__init__ is not Layer.__init__),  # the line that makes the layer
+                stacklevel=_users_line(),
             )
         for name, every in (("checkpoint", checkpoint), ("truncate", truncate)):
             if every is not None:
@@ -131,16 +132,8 @@ class Layer(Recurrent):
         """The lengths as an array of integers (B,)."""
         if x.ndim == 2:
             raise ValueError(f"{self.here()}: lengths need a batch; cut an unbatched input to its length instead")
-        ends = lengths.numpy() if isinstance(lengths, Tensor) else np.asarray(lengths)
         steps, batch = x.shape[1::-1] if self.batch_first else x.shape[:2]
-        if ends.shape != (batch,) or (ends.dtype.kind not in "iu" and ends.size):
-            raise ValueError(
-                f"{self.here()}: expected lengths to be whole numbers of shape ({batch},), got {ends.dtype} "
-                f"{ends.shape}"
-            )
-        if ends.size and (ends.min() < 0 or ends.max() > steps):
-            raise ValueError(f"{self.here()}: expected lengths in 0..{steps}, got {ends.min()}..{ends.max()}")
-        return ends.astype(np.intp)
+        return ends_of(lengths, steps, batch, self.here())
 
     def _first_states(self, state: Any, x: Any, single: bool) -> list[Any]:
         """The state (B, H) that each layer and direction begins with: what was given, what was learned, or zeros."""
@@ -187,11 +180,12 @@ def _stacked(*parts: Any) -> Any:
     return np.stack(parts) if len(parts) > 1 else parts[0].reshape(1, *parts[0].shape)
 
 
-def _check_flags(owner: str, **flags: Any) -> None:
-    """Raise TypeError unless every flag is a boolean: a number here is most likely one place out of order."""
-    for name, flag in flags.items():
-        if not isinstance(flag, (bool, np.bool_)):
-            raise TypeError(f"{owner}: expected {name} to be True or False, got {flag!r}")
+def _users_line() -> int:
+    """How far up the first line outside of the package is, as the caller's ``stacklevel``."""
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals["__name__"].startswith(f"{__name__.partition('.')[0]}."):
+        level, frame = level + 1, frame.f_back
+    return level
 
 
 def _check_number(owner: str, name: str, number: Any) -> None:

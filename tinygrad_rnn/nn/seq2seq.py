@@ -11,11 +11,11 @@ import numpy as np
 from ..context import generator, no_grad
 from ..functional import cross_entropy
 from ..functional.arguments import whole_numbers
+from ..recurrence import ends_of
 from ..tensor import Tensor
 from ..tree import map_leaves
 from .layers import Embedding, Linear
 from .module import Module
-from .pooling import ends_of
 from .recurrent import GRU, LSTM, RNN
 
 _CELLS = {"LSTM": LSTM, "GRU": GRU, "RNN": RNN}
@@ -35,7 +35,7 @@ class Reader(Module):
         padding_idx: int | None,
         **options: Any,
     ) -> None:
-        if cell not in _CELLS:
+        if cell not in tuple(_CELLS):  # what cannot be hashed is no cell either
             raise ValueError(f"{type(self).__name__}: expected cell 'LSTM', 'GRU' or 'RNN', got {cell!r}")
         self.cell = cell
         self.num_layers = num_layers

@@ -13,6 +13,7 @@ A kernel computes blocks (``plan.py``) forward and back in plain NumPy, written 
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from itertools import pairwise
 from typing import Any
 
@@ -44,7 +45,7 @@ def last_block_last(w: Any, size: int) -> Any:
     return np.concatenate([w[size:], w[:size]])
 
 
-class Kernel:
+class Kernel(ABC):
     """The loop of one kind of net over one block, and back.
 
     Shapes: k steps, n rows; inputs x (k, n, I) and hidden states hs (k + 1, n, H), of which the first is the one to
@@ -62,16 +63,16 @@ class Kernel:
         """Start the sums of the weights' gradients anew."""
         self._sums: list[Any] = [None] * 4
 
+    @abstractmethod
     def forward(self, x: Any, state: list[Any], hs: Any) -> tuple[list[Any], Any]:
         """Write h_1 ... h_k to ``hs``; return the last state, and what ``backward`` wants to find of the block."""
-        raise NotImplementedError(f"{type(self).__name__} has no forward()")
 
+    @abstractmethod
     def backward(self, saved: Any, x: Any, hs: Any, gy: Any, dstate: list[Any], dx: Any, learns: bool) -> list[Any]:
         """From the gradients of h_1 ... h_k (k, n, H) and of the last state to that of the first.
 
         Adds to the weights' gradients if ``learns``, and writes the gradient of x to ``dx`` unless it is None.
         """
-        raise NotImplementedError(f"{type(self).__name__} has no backward()")
 
     def gradients(self) -> list[Any]:
         """Of w_ih, w_hh, b_ih and b_hh: the sums so far."""
