@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-_GATES_IN_BLOCK = 1 << 22  # elements: 16 MB in float32, half of what the allocator keeps for the next step
+_GATES_IN_BLOCK = 1 << 22  # elements: 16 MB in float32: less than the least that the allocator gives back at once
 
 
 class Block(NamedTuple):
