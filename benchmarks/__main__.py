@@ -9,19 +9,20 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from . import adapters, chain, imports, layers, loop, machine, memory, steps
+from . import adapters, chain, compiled, imports, layers, loop, machine, memory, steps
 from .workers import FULL, QUICK, Worker
 
-PARTS = ("layers", "memory", "loop", "steps", "import", "chain")
+PARTS = ("layers", "compiled", "memory", "loop", "steps", "import", "chain")
 EXAMPLES = """
 examples:
-  python -m benchmarks                                   everything (some 25 minutes, more where others disturb)
+  python -m benchmarks                                   everything (some 30 minutes, more where others disturb)
   python -m benchmarks --quick                           does it run? small sizes, few repeats; the numbers mean little
   python -m benchmarks loop --cells lstm                 one cell of the loop, all sizes
   python -m benchmarks --libraries tinygrad_rnn torch    beside PyTorch alone
   python -m benchmarks loop --sizes 30,16,64,64          a size (T, B, in, hidden) of your own
   python -m benchmarks layers --libraries tinygrad_rnn torch --cells lstm    the LSTM layer beside PyTorch's alone
   python -m benchmarks layers --sizes 100,64,256,512     the layers at one size (T, B, in, hidden)
+  python -m benchmarks compiled                          what a loop in C would give instead of NumPy's calls
   python -m benchmarks memory --checkpoint 50            what keeping each 50th state saves over a long sequence
   python -m benchmarks chain import --json results.json  two parts, and the results in a file
 """
@@ -44,7 +45,7 @@ def parser() -> argparse.ArgumentParser:
     words = f"of {', '.join(loop.NAMES)}, for layers, loop and steps (default: all)"
     answer.add_argument("--cells", metavar="CELL", **some, help=words)
     some = {"nargs": "+", "type": loop.size_of, "metavar": "T,B,IN,HIDDEN"}
-    answer.add_argument("--sizes", **some, help="sizes for layers and loop")
+    answer.add_argument("--sizes", **some, help="sizes for layers, compiled and loop")
     words = "for memory: keep each K-th state (default: K is the root of T)"
     answer.add_argument("--checkpoint", type=int, metavar="K", help=words)
     answer.add_argument("--threads", type=int, default=2, metavar="N", help="threads of each library (default: 2)")
@@ -105,6 +106,10 @@ def measure(options: argparse.Namespace, parts: Sequence[str], libraries: Sequen
             lengths = steps.QUICK_LENGTHS if options.quick else steps.LENGTHS
             result = steps.run(workers, options.cells, lengths, effort)
             show("Time a step, in short and long sequences", "steps", result, steps.report(result))
+    if "compiled" in parts:
+        sizes = options.sizes or (layers.QUICK_SIZES if options.quick else layers.SIZES)
+        result = compiled.run(sizes, options.threads, effort)
+        show("The LSTM beside a compiled loop", "compiled", result, compiled.report(result))
     if "memory" in parts:
         cases = memory.QUICK_CASES if options.quick else memory.CASES
         result = memory.run(cases, options.checkpoint, options.threads)

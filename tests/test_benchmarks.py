@@ -199,7 +199,7 @@ def test_a_worker_imports_only_its_own_library_and_the_parent_none(library: str)
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["looop"], "the parts are layers, memory, loop, steps, import, chain"),
+        (["looop"], "the parts are layers, compiled, memory, loop, steps, import, chain"),
         (["loop", "--sizes", "3,4,5"], "T,B,IN,HIDDEN"),
         (["loop", "--threads", "0"], "--threads: expected at least 1, got 0"),
         (["memory", "--checkpoint", "0"], "--checkpoint: expected at least 1, got 0"),

@@ -1,5 +1,6 @@
 """The parts ``layers`` and ``memory`` of the benchmarks: what they compare, count and promise; not how fast it is."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -284,3 +285,25 @@ def test_checkpoints_save_memory_in_a_layer_and_in_a_scan(tmp_path: Path) -> Non
         assert with_it["beyond"] < without["beyond"] / 2
         assert case["ratio"] == with_it["beyond"] / without["beyond"]
     assert "## What checkpointing saves" in text
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler")
+def test_the_compiled_loop_is_the_same_lstm(tmp_path: Path) -> None:
+    sizes = ("3,2,4,5", "1,1,1,1")
+    found, text = results(tmp_path / "r.json", "compiled", "--libraries", "tinygrad_rnn", "--sizes", *sizes)
+    rows = found["compiled"]["rows"]
+    assert [row["size"] for row in rows] == [[3, 2, 4, 5], [1, 1, 1, 1]]
+    for row in rows:
+        assert set(row["times"]) == {"tinygrad_rnn", "compiled"}
+        assert row["floor"]["total"] > 0
+        assert row["deviation"] < 1e-5
+    assert "geometric mean of 2 ratios to the compiled loop" in text
+
+
+def test_without_a_compiler_no_loop_is_measured() -> None:
+    code = """
+from benchmarks import compiled
+compiled.available = lambda: False
+print(compiled.report(compiled.run([compiled.Size(1, 1, 1, 1)], 1, None)))
+"""
+    assert python(code).strip() == "not measured: no C compiler (cc)"

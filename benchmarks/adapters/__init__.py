@@ -4,7 +4,8 @@ What ``@ + - * t[i] .mean()`` mean is common to all of them; an adapter supplies
 ``sigmoid`` and ``tanh`` are the library's own primitives, and there is no linear layer here. Its own recurrent layers,
 where it has them, are for the part ``layers`` alone.
 
-One module is no library: ``floor``, the matrix products of a recurrent layer and nothing else.
+Two modules are no libraries: ``floor``, the matrix products of a recurrent layer and nothing else, and ``compiled``, an
+LSTM whose elementwise work is a loop in C.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ State = tuple[Any, ...]
 CellStep = Callable[[State, Any], State]
 # Without which an adapter cannot be loaded: its library, and what that wants for the functions used here.
 NEEDS = {"autograd": ("autograd", "scipy")}
-FLOOR = "floor"
+FLOOR, COMPILED = "floor", "compiled"
 
 
 class Adapter:
@@ -160,7 +161,7 @@ class Adapter:
 
 def known() -> list[str]:
     """Names of the libraries that have an adapter, tinygrad_rnn first."""
-    names = [module.name for module in pkgutil.iter_modules(__path__) if module.name != FLOOR]
+    names = [module.name for module in pkgutil.iter_modules(__path__) if module.name not in (FLOOR, COMPILED)]
     return sorted(names, key=lambda name: (name != "tinygrad_rnn", name))
 
 

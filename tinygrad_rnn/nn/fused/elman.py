@@ -22,13 +22,13 @@ class Elman(Kernel):
 
     def forward(self, x: Any, state: list[Any], hs: Any) -> tuple[list[Any], Any]:
         (h,) = state
-        rows = self.wide.shape[1]
+        rows, zero = self.wide.shape[1], np.zeros((), x.dtype)
         for a, b in chunks(len(x), rows * x.shape[1]):
             xh, hidden = self.stacked(x[a:b], h, rows)
             for xh_t, h_t in zip(xh[:-1], hidden[1:], strict=True):
                 np.dot(self.wide, xh_t, h_t)
                 if self.rectified:
-                    np.maximum(h_t, 0, out=h_t)
+                    np.maximum(h_t, zero, out=h_t)
                 else:
                     np.tanh(h_t, h_t)
             hs[a + 1 : b + 1] = features_first(hidden[1:])

@@ -23,16 +23,16 @@ class GatedRecurrentUnit(Kernel):
         size = self.hidden
         w_ih, w_hh, b_ih, b_hh = weights
         self.from_x = w_ih.copy() if b_ih is None else np.concatenate([w_ih, b_ih[:, None]], axis=1)
-        self.from_x[: 2 * size] *= 0.5
+        self.from_x[: 2 * size] *= self.half
         from_h = w_hh if b_hh is None else np.concatenate([w_hh, b_hh[:, None]], axis=1)
         self.from_h = last_block_first(from_h, size)
-        self.from_h[size:] *= 0.5
+        self.from_h[size:] *= self.half
         self.back = last_block_first(w_hh, size).T.copy()
 
     def forward(self, x: Any, state: list[Any], hs: Any) -> tuple[list[Any], Any]:
         (h,) = state
         k, n, inputs = x.shape
-        size = self.hidden
+        size, half = self.hidden, self.half
         gates = np.empty((k, 3 * size, n), h.dtype)  # W_hn h + b_hn, r, z
         fresh = np.empty((k, size, n), h.dtype)  # n
         change = np.empty((k, size, n), h.dtype)  # h - n
@@ -56,8 +56,8 @@ class GatedRecurrentUnit(Kernel):
                 np.dot(self.from_h, h1, all_t)
                 np.add(rz, x_rz_t, rz)
                 np.tanh(rz, rz)
-                np.multiply(rz, 0.5, rz)
-                np.add(rz, 0.5, rz)
+                np.multiply(rz, half, rz)
+                np.add(rz, half, rz)
                 np.multiply(r_t, h_n, scratch)
                 np.add(scratch, x_n_t, scratch)
                 np.tanh(scratch, n_t)

@@ -57,6 +57,9 @@ class Kernel(ABC):
         self.hidden = weights.w_hh.shape[1]
         self.inputs = weights.w_ih.shape[1]
         self.width = len(weights.w_hh) + self.hidden  # elements that a row keeps for each step, about
+        self.half = np.asarray(
+            0.5, weights.w_hh.dtype
+        )  # an array: to make one of a number takes as long as a small sum
         self.forget()
 
     def forget(self) -> None:

@@ -21,13 +21,13 @@ class LongShortTermMemory(Kernel):
     def __init__(self, weights: Weights) -> None:
         super().__init__(weights)
         self.wide = last_block_first(self.widened(), self.hidden)
-        self.wide[: 3 * self.hidden] *= 0.5
+        self.wide[: 3 * self.hidden] *= self.half
         self.back = last_block_first(weights.w_hh, self.hidden).T.copy()
 
     def forward(self, x: Any, state: list[Any], hs: Any) -> tuple[list[Any], Any]:
         h, c = state
         k, n, _ = x.shape
-        size, rows = self.hidden, self.wide.shape[1]
+        size, rows, half = self.hidden, self.wide.shape[1], self.half
         blocks = np.empty((k + 1, 5 * size, n), h.dtype)  # o, i, f, g, c_{t-1}; of the last step only c
         squashed = np.empty((k, size, n), h.dtype)  # tanh(c_t)
         both = np.empty((2 * size, n), h.dtype)
@@ -44,8 +44,8 @@ class LongShortTermMemory(Kernel):
             for xh_t, h_t, z, sigmoids, o, i_f, g_c, c_t, tanh_c in zip(xh, hidden[1:], *at, strict=False):
                 np.dot(self.wide, xh_t, z)
                 np.tanh(z, z)
-                np.multiply(sigmoids, 0.5, sigmoids)
-                np.add(sigmoids, 0.5, sigmoids)
+                np.multiply(sigmoids, half, sigmoids)
+                np.add(sigmoids, half, sigmoids)
                 np.multiply(i_f, g_c, both)
                 np.add(from_g, from_c, c_t)
                 np.tanh(c_t, tanh_c)
