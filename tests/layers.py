@@ -225,8 +225,7 @@ def hand_step(case: Case, p: dict[str, Any], end: str, x: Any, h: Any, c: Any) -
 def by_hand(case: Case, p: dict[str, Any], truncate: int | None = None) -> Callable[[Any, Any], Any]:
     """The layer as loops over layers, directions, sequences and steps; ``p``: its parameters.
 
-    ``truncate=k`` detaches the state before the processed steps k, 2k, ..., as ``tg.scan`` does: steps are counted over
-    all T, also those at which a sequence is over, or has not begun (in reverse).
+    ``truncate=k`` detaches the state before the processed steps k, 2k, ... of each sequence.
     """
 
     def first(state: Any, name: str, k: int, d: int, b: int) -> Any:
@@ -250,13 +249,12 @@ def by_hand(case: Case, p: dict[str, Any], truncate: int | None = None) -> Calla
                 for b, sequence in enumerate(sequences):
                     h = first(state, "h_0", k, d, b)
                     c = first(state, "c_0", k, d, b) if case.kind == "LSTM" else h
-                    for done in range(case.steps):
-                        t = case.steps - 1 - done if d else done
+                    for done in range(len(sequence)):
+                        t = len(sequence) - 1 - done if d else done
                         if truncate is not None and done and done % truncate == 0:
                             h, c = h.detach(), c.detach()
-                        if t < len(sequence):
-                            h, c = hand_step(case, p, f"_l{k}{direction}", sequence[t], h, c)
-                            ys[d][b][t] = h
+                        h, c = hand_step(case, p, f"_l{k}{direction}", sequence[t], h, c)
+                        ys[d][b][t] = h
                     for name, part in zip(rows, (h, c), strict=False):
                         rows[name].append(part)
                 for name, row in rows.items():

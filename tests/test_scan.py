@@ -309,6 +309,28 @@ def test_truncation_equals_detaching_by_hand(truncate, reverse):
         assert np.array_equal(a, b)
 
 
+@pytest.mark.parametrize("checkpoint", [None, 2])
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("truncate", [1, 2, 3, 5])
+def test_each_sequence_is_truncated_as_if_it_were_alone(truncate, reverse, checkpoint):
+    rng = np.random.default_rng(truncate)
+    data, start, lengths = rng.normal(size=(5, 4, 2)), rng.normal(size=(4, 3)), [4, 0, 5, 1]
+    by_output, by_state = rng.normal(size=(5, 4, 3)), rng.normal(size=(4, 3))
+    options = {"reverse": reverse, "truncate": truncate}
+    net, init, xs = Net(), leaf(start), leaf(data)
+    h, ys = tg.scan(net.step, init, xs, lengths=lengths, checkpoint=checkpoint, **options)
+    ((ys * by_output).sum() + (h * by_state).sum()).backward()
+    alone, alone_init, alone_xs = Net(), leaf(start), leaf(data)
+    for b, n in enumerate(lengths):
+        if n:
+            h, ys = tg.scan(alone.step, alone_init[b], alone_xs[:n, b], **options)
+            ((ys * by_output[:n, b]).sum() + (h * by_state[b]).sum()).backward()
+        else:
+            (alone_init[b] * by_state[b]).sum().backward()
+    for a, b in zip((*net.parameters, init, xs), (*alone.parameters, alone_init, alone_xs), strict=True):
+        np.testing.assert_allclose(a.grad.numpy(), b.grad.numpy(), rtol=0, atol=1e-13)
+
+
 def test_truncation_bounds_how_far_back_a_gradient_reaches():
     xs = leaf(np.ones(6))
     h, _ = tg.scan(lambda h, x: (h * 0.5 + x, None), tg.Tensor(0.0), xs, truncate=2)

@@ -45,7 +45,8 @@ def scan(
             each sequence starts at its own last element. (A finished sequence still goes through ``step``, on zeros;
             its results are thrown away, but a step whose derivative at zero is NaN makes the gradient NaN.)
         truncate: Cut the graph of the state before the processed steps k, 2k, ...: truncated backpropagation through
-            time, whose gradients reach back at most k steps (Williams and Peng, 1990).
+            time, whose gradients reach back at most k steps (Williams and Peng, 1990). With ``lengths`` each sequence
+            counts its own steps, from where it starts; padding is none.
         checkpoint: Keep the state before the processed steps 0, k, 2k, ... alone, and compute the steps between once
             more in the walk: memory for T/k + k steps, not for T (Chen et al., "Training Deep Nets with Sublinear
             Memory Cost", 2016). The second time a step must do the same; what it draws from ``tg.manual_seed``'s
@@ -83,9 +84,9 @@ def scan(
         start = steps - last if reverse else first  # where xs[0] stands in time
         for done in range(first, last):
             t = steps - 1 - done if reverse else done
-            if truncate is not None and done and done % truncate == 0:
-                state = map_leaves(lambda leaf: leaf.detach(), state)
             with scope(step=t):
+                if truncate is not None:
+                    state = _cut(state, t, done, ends, reverse, truncate)
                 x = map_leaves(lambda leaf, i=t - start: leaf[i], xs)
                 running = None if ends is None or (ends > t).all() else ends > t
                 if running is not None:
@@ -186,6 +187,8 @@ def _as_tensors(tree: Any, name: str) -> Any:
 
 def _whole(value: Any, name: str) -> int:
     try:
+        if isinstance(value, bool):
+            raise TypeError
         return operator.index(value)
     except TypeError as error:
         raise TypeError(f"{_here()}: expected {name} to be a whole number, got {value!r}") from error
@@ -238,6 +241,16 @@ def _ends(lengths: Any, steps: int, xs: Any, state: Any) -> Any:
     _check_batch(xs, "xs", 1, ends.size)
     _check_batch(state, "state", 0, ends.size)
     return ends
+
+
+def _cut(state: Any, t: int, done: int, ends: Any, reverse: bool, every: int) -> Any:
+    """The state before step t without its graph, for the sequences that have ``every``, 2 ``every``, ... steps behind
+    them and go on."""
+    own: Any = done if ends is None or not reverse else ends - 1 - t
+    due = (own > 0) & (own % every == 0) & (True if ends is None else ends > t)
+    if np.all(due):
+        return map_leaves(lambda leaf: leaf.detach(), state)
+    return map_leaves(lambda leaf: np.where(_beside(due, leaf), leaf.detach(), leaf), state) if np.any(due) else state
 
 
 def _check_batch(tree: Any, name: str, axis: int, size: int) -> None:

@@ -22,6 +22,8 @@ from .points import Point, independent_points
 from .suite import PROGRAMS, by_entry, entries, failure
 
 _FEW = 6
+_POINTS_OF_SEQUENCES = 100  # a fused sequence takes 100 times as long as an operation, and is tried in all its parts
+_SHARES_OF_SEQUENCES = 6  # they would come to an end long after all others
 _MEMORY = 4 << 30  # bytes
 EXPLAINED = Path(__file__).with_name("survivors.json")
 
@@ -54,14 +56,15 @@ def _start(count: int) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))  # nor may one take all memory
 
 
-def judge(number: int) -> list[Result]:
-    """Plant each mutant of one entry, and see what the suite says."""
+def judge(number: int, share: tuple[int, int] = (0, 1)) -> list[Result]:
+    """Plant each mutant of one entry, or of a share of its sites, and see what the suite says."""
     entry = entries()[number]
+    points = _POINTS_OF_SEQUENCES if entry.function in KERNELS else POINTS
     programs = _PROGRAMS.get(entry, [])
     calls = [*_POINTS.get(entry, []), *points_of(entry, programs)]
     found = []
-    for mutant in mutants(entry):
-        difference = differs_at(mutant, calls)
+    for mutant in mutants(entry, share):
+        difference = differs_at(mutant, calls, points)
         with mutant.planted():  # what is equal on arrays may still fail on tensors: try a few programs
             seen = failure(programs if difference is not None else programs[:_FEW])
         if seen is not None:
@@ -73,20 +76,21 @@ def judge(number: int) -> list[Result]:
 
 
 def run(only: str | None = None, count: int = PROGRAMS, processes: int | None = None) -> list[Result]:
-    """Judge all mutants of the table, or of the entries named ``only``.
-
-    The fused sequences of layers are judged by name alone: each takes longer than all others together.
-    """
-    every = enumerate(entries())
-    numbers = [k for k, entry in every if entry.name == only or (only is None and entry.function not in KERNELS)]
-    if not numbers:
+    """Judge all mutants of the table, or of the entries named ``only``."""
+    tasks = []
+    for number, entry in enumerate(entries()):
+        if only in (None, entry.name):
+            shares = _SHARES_OF_SEQUENCES if entry.function in KERNELS else 1
+            tasks += [(number, (k, shares)) for k in range(shares)]
+    if not tasks:
         raise ValueError(f"mutants: no entry of the table is called {only!r}")
+    tasks.sort(key=lambda task: -task[1][1])  # what takes long first
     found = []
     with (
         ProcessPoolExecutor(processes, initializer=_start, initargs=(count,)) as pool,
-        tqdm(total=len(numbers), desc="mutants", unit="rule") as bar,
+        tqdm(total=len(tasks), desc="mutants", unit="task") as bar,
     ):
-        for done in as_completed([pool.submit(judge, k) for k in numbers]):
+        for done in as_completed([pool.submit(judge, *task) for task in tasks]):
             found += done.result()
             bar.update()
     return sorted(found)
@@ -108,7 +112,8 @@ def report(found: list[Result], seconds: float) -> str:
         f"{killed} of {killed + survived} mutants that change a derivative were killed: "
         f"{100 * killed / max(killed + survived, 1):.2f} %; {by_value} by a wrong derivative, {killed - by_value} by "
         f"an error, half of them by at most {statistics.median([r.programs for r in found if r.programs] or [0]):g} "
-        f"programs; {len(found) - killed - survived} equivalent at {POINTS} random points",
+        f"programs; {len(found) - killed - survived} equivalent at {POINTS} random points "
+        f"({_POINTS_OF_SEQUENCES} of a fused sequence)",
         f"run time: {seconds:.0f} s",
     ]
     for outcome in ("survived", "equivalent"):

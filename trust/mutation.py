@@ -116,16 +116,21 @@ def _called(entry: Primitive) -> Iterator[tuple[Any, str]]:
     kernel = sequence.KERNELS.get(entry.function)
     if kernel is None:
         return
-    yield from ((sequence, name) for name in ("_again", "_block_back"))
+    yield from ((sequence, name) for name in ("_backward", "_again", "_block_back"))
     for owner in kernel.__mro__[:-1]:
         yield from (
             (owner, name) for name in _WAY_BACK if name in vars(owner) and getattr(kernel, name) is vars(owner)[name]
         )
 
 
-def mutants(entry: Primitive) -> Iterator[Mutant]:
-    """All wrong rules for an entry: changes to what its rules answer or are given, and changes to their source."""
-    for site in sites(entry):
+def mutants(entry: Primitive, share: tuple[int, int] = (0, 1)) -> Iterator[Mutant]:
+    """All wrong rules for an entry: changes to what its rules answer or are given, and changes to their source.
+
+    Args:
+        share: (k, n): of n sites, one after the other, only the k-th.
+    """
+    part, parts = share
+    for site in sites(entry)[part::parts]:
         if site.part != "definition" and site.owner is None:
             for kind, rule in _wrapped(site):
                 yield Mutant(site, kind, "", rule)

@@ -43,18 +43,23 @@ class Recurrent(Module):
         w_ih, w_hh = getattr(self, f"weight_ih{suffix}"), getattr(self, f"weight_hh{suffix}")
         return Weights(w_ih, w_hh, getattr(self, f"bias_ih{suffix}", None), getattr(self, f"bias_hh{suffix}", None))
 
-    def check_state(self, state: Any, shape: tuple[int, ...]) -> None:
-        """Raise unless ``state`` is an array, or a pair of them, of ``shape``."""
+    def as_state(self, state: Any, shape: tuple[int, ...], dtype: Any) -> list[Tensor]:
+        """The parts of a state, as tensors of floats; an error unless it is an array, or a pair of them, of ``shape``.
+
+        Integers become ``dtype``, as in ``as_input``.
+        """
         pair = isinstance(state, (tuple, list)) and len(state) == 2
         if self.kind.memory and not pair:
             raise TypeError(f"{self.here()}: expected the state to be a pair (h, c), got {type(state).__name__}")
         if not self.kind.memory and isinstance(state, (tuple, list)):
             raise TypeError(f"{self.here()}: expected the state to be one array, got {type(state).__name__}")
-        for name, part in zip("hc", state if self.kind.memory else [state], strict=False):
+        parts = state if self.kind.memory else [state]
+        for name, part in zip("hc", parts, strict=False):
             if np.shape(part) != shape:
                 raise ValueError(
                     f"{self.here()}: expected the state {name} to have shape {shape}, got {np.shape(part)}"
                 )
+        return [as_input(self, part, self.hidden_size, dtype) for part in parts]
 
     def extra_repr(self) -> str:
         words = f"{self.input_size}, {self.hidden_size}" + ("" if self.bias else ", bias=False")
@@ -83,8 +88,8 @@ class Cell(Recurrent):
         if state is None:
             zeros = Tensor(np.zeros(shape, from_x.dtype), copy=False)
             state = (zeros, zeros) if self.kind.memory else zeros
-        self.check_state(state, shape)
-        return self.kind.advance(state, from_x, weights)
+        parts = self.as_state(state, shape, weights.w_ih.dtype)
+        return self.kind.advance(tuple(parts) if self.kind.memory else parts[0], from_x, weights)
 
 
 class RNNCell(Cell):

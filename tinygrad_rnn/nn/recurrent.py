@@ -150,11 +150,8 @@ class Layer(Recurrent):
                 for suffix in suffixes
             ]
         else:
-            self.check_state(state, (len(suffixes), *(() if single else (batch,)), self.hidden_size))
-            given = [
-                part if isinstance(part, Tensor) else Tensor(part, copy=False)
-                for part in (state if self.kind.memory else [state])
-            ]
+            whole = (len(suffixes), *(() if single else (batch,)), self.hidden_size)
+            given = self.as_state(state, whole, self.weights("_l0").w_ih.dtype)
             parts = [[part[k : k + 1] if single else part[k] for part in given] for k in range(len(suffixes))]
         return [tuple(part) if self.kind.memory else part[0] for part in parts]
 
@@ -221,8 +218,8 @@ class RNN(Layer):
         checkpoint: Keep only every k-th state, and compute the steps between once more in the backward walk: memory
             for T/k + k steps, not for T (Chen et al., "Training Deep Nets with Sublinear Memory Cost", 2016).
         truncate: Cut the graph of the state before the processed steps k, 2k, ...: truncated backpropagation through
-            time, whose gradients reach back at most k steps (Williams and Peng, 1990). Steps are counted over all T,
-            padding included, for all sequences alike.
+            time, whose gradients reach back at most k steps (Williams and Peng, 1990). Each sequence counts its own
+            steps, from where it starts; padding is none.
 
     Shapes: ``output, h_n = layer(x, state=None, lengths=None)`` with x (T, B, I), state (L D, B, H) or None for zeros,
     lengths (B,); output (T, B, D H) holds every h_t of the last layer, h_n (L D, B, H) the last of every layer and

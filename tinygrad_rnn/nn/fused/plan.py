@@ -31,7 +31,8 @@ class Plan:
         lengths: (B,) whole numbers in 0..T, or None: all T.
         reverse: From the last step to the first.
         gates: How many elements a sequence has in one step; blocks are cut so that they stay small.
-        cuts: Numbers of processed steps after each of which a block must end: checkpoints, truncation.
+        checkpoint: A block must end after every so many processed steps; None: after none.
+        truncate: Likewise after every so many steps of each sequence's own.
 
     Attributes:
         order: (B,) which sequence stands in each row, longest first; None: as they are given.
@@ -40,14 +41,18 @@ class Plan:
     """
 
     def __init__(
-        self, steps: int, batch: int, lengths: Any, reverse: bool, gates: int, cuts: tuple[int | None, ...] = ()
+        self,
+        steps: int,
+        batch: int,
+        lengths: Any,
+        reverse: bool,
+        gates: int,
+        checkpoint: int | None = None,
+        truncate: int | None = None,
     ) -> None:
-        self.reverse = reverse
+        self.reverse, self.truncate = reverse, truncate
         self.order: Any = None
-        bounds = {0, steps}
-        for every in cuts:
-            if every is not None:
-                bounds.update(range(0, steps, every))
+        bounds = {0, steps, *range(0, steps, checkpoint or steps)}
         running = None
         if lengths is not None and (lengths < steps).any():
             if (np.diff(lengths) > 0).any():
@@ -55,6 +60,10 @@ class Plan:
             running = np.count_nonzero(lengths > np.arange(steps)[:, None], axis=1)
             running = running[::-1] if reverse else running
             bounds.update((np.flatnonzero(np.diff(running)) + 1).tolist())
+        late = reverse and running is not None  # then only the longest sequences start with the first processed step
+        self._starts = np.sort(steps - lengths) if late else np.zeros(batch, np.intp)  # of each row
+        if truncate is not None:
+            bounds.update(cut for start in set(self._starts.tolist()) for cut in range(start, steps, truncate))
         self.whole = running is None
         self.blocks: list[Block] = []
         for start, stop in pairwise(sorted(bounds)):
@@ -66,6 +75,13 @@ class Plan:
     def rows(self, block: Block) -> Any:
         """Where in the batch the running sequences stand: an index."""
         return slice(0, block.rows) if self.order is None else self.order[: block.rows]
+
+    def cut(self, block: Block) -> Any:
+        """Which rows are cut from what was before the block: their numbers."""
+        if self.truncate is None:
+            return ()
+        own = block.start - self._starts[: block.rows]
+        return np.flatnonzero((own > 0) & (own % self.truncate == 0))
 
     def processed(self, along_time: Any) -> Any:
         """An array (T, ...) in the order of processing, and back: a view."""

@@ -76,7 +76,7 @@ def _forward(
 ) -> Saved:
     steps, batch = x.shape[:2]
     size = kernel.hidden
-    plan = Plan(steps, batch, lengths, reverse, kernel.width, (checkpoint, truncate))
+    plan = Plan(steps, batch, lengths, reverse, kernel.width, checkpoint, truncate)
     states = [_states(part, plan) for part in state]
     left = _Pass(kernel, plan, x, [], {})
     if plan.whole:  # the hidden states before and after all steps: the outputs are a part of it
@@ -111,7 +111,7 @@ def _again(left: _Pass, blocks: Sequence[Block], states: list[Any]) -> list[Any]
     return found
 
 
-def _backward(left: _Pass, g: Sequence[Any], of_x: bool, learns: bool, checkpoint: Any, truncate: Any) -> list[Any]:
+def _backward(left: _Pass, g: Sequence[Any], of_x: bool, learns: bool, checkpoint: Any) -> list[Any]:
     """The gradients of x and of the state to begin with; those of the weights are in the kernel."""
     plan, x = left.plan, left.x
     gys, steps = plan.processed(g[0]), len(x)
@@ -127,11 +127,10 @@ def _backward(left: _Pass, g: Sequence[Any], of_x: bool, learns: bool, checkpoin
             found = _again(left, [block for _, block in segment], states)
         for _, block in reversed(segment):
             hs_and_saved = found.pop()
-            if truncate is not None and block.stop < steps and block.stop % truncate == 0:
-                for part in dstates:
-                    part[...] = 0
             if block.rows:
                 _block_back(left, block, hs_and_saved, gys, dstates, dx, learns)
+                for part in dstates:
+                    part[:, plan.cut(block)] = 0
     return [dx, *(_batch(part, plan) for part in dstates)]
 
 
@@ -171,13 +170,12 @@ def _registered(kind: Kind, make: type[Kernel]) -> Callable[..., Any]:
         saved: Any,
         *_args: Any,
         checkpoint: Any,
-        truncate: Any,
         **_: Any,
     ) -> list[Any]:
         learns = any(needed[1 + parts :])
         kernel = copy.copy(saved.kernel)  # the graph may be walked again, or by two threads
         kernel.forget()
-        found = _backward(saved._replace(kernel=kernel), g, needed[0], learns, checkpoint, truncate)
+        found = _backward(saved._replace(kernel=kernel), g, needed[0], learns, checkpoint)
         return [*found, *kernel.gradients()] if learns else [*found, *[None] * 4]
 
     def definition(x: Any, *rest: Any, keep: bool, **options: Any) -> tuple[Any, ...]:
