@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..kinds import Weights
-from .kernel import Kernel, chunks, features_first, last_block_first, last_block_last
+from .kernel import Kernel, blocks, chunks, features_first
 
 
 class GatedRecurrentUnit(Kernel):
@@ -25,9 +25,9 @@ class GatedRecurrentUnit(Kernel):
         self.from_x = w_ih.copy() if b_ih is None else np.concatenate([w_ih, b_ih[:, None]], axis=1)
         self.from_x[: 2 * size] *= self.half
         from_h = w_hh if b_hh is None else np.concatenate([w_hh, b_hh[:, None]], axis=1)
-        self.from_h = last_block_first(from_h, size)
+        self.from_h = blocks(from_h, size, (2, 0, 1))
         self.from_h[size:] *= self.half
-        self.back = last_block_first(w_hh, size).T.copy()
+        self.back = blocks(w_hh, size, (2, 0, 1)).T.copy()
 
     def forward(self, x: Any, state: list[Any], hs: Any) -> tuple[list[Any], Any]:
         (h,) = state
@@ -116,5 +116,5 @@ class GatedRecurrentUnit(Kernel):
 
     def gradients(self) -> list[Any]:
         d_ih, d_hh, db_ih, db_hh = super().gradients()
-        db_hh = db_hh if db_hh is None else last_block_last(db_hh, self.hidden)
-        return [d_ih, last_block_last(d_hh, self.hidden), db_ih, db_hh]
+        db_hh = db_hh if db_hh is None else blocks(db_hh, self.hidden, (1, 2, 0))
+        return [d_ih, blocks(d_hh, self.hidden, (1, 2, 0)), db_ih, db_hh]

@@ -14,6 +14,7 @@ A kernel computes blocks (``plan.py``) forward and back in plain NumPy, written 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -35,14 +36,9 @@ def features_first(x: Any) -> Any:
     return x.transpose(0, 2, 1)
 
 
-def last_block_first(w: Any, size: int) -> Any:
-    """The rows, the last ``size`` of them before the others."""
-    return np.concatenate([w[-size:], w[:-size]]) if size else w
-
-
-def last_block_last(w: Any, size: int) -> Any:
-    """What ``last_block_first`` did, undone."""
-    return np.concatenate([w[size:], w[:size]])
+def blocks(w: Any, size: int, order: Sequence[int]) -> Any:
+    """Blocks of ``size`` rows in another order."""
+    return np.concatenate([w[j * size : (j + 1) * size] for j in order])
 
 
 class Kernel(ABC):

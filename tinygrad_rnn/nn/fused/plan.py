@@ -79,7 +79,7 @@ class Plan:
     def cut(self, block: Block) -> Any:
         """Which rows are cut from what was before the block: their numbers."""
         if self.truncate is None:
-            return ()
+            return None
         own = block.start - self._starts[: block.rows]
         return np.flatnonzero((own > 0) & (own % self.truncate == 0))
 

@@ -129,8 +129,9 @@ def _backward(left: _Pass, g: Sequence[Any], of_x: bool, learns: bool, checkpoin
             hs_and_saved = found.pop()
             if block.rows:
                 _block_back(left, block, hs_and_saved, gys, dstates, dx, learns)
-                for part in dstates:
-                    part[:, plan.cut(block)] = 0
+                if (cut := plan.cut(block)) is not None:
+                    for part in dstates:
+                        part[:, cut] = 0
     return [dx, *(_batch(part, plan) for part in dstates)]
 
 
