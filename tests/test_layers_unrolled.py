@@ -29,6 +29,7 @@ from layers import (
 from peer import torch
 
 import tinygrad_rnn as tg
+from tinygrad_rnn.nn.fused import kernel, plan
 from tinygrad_rnn.tensor import lift
 from tinygrad_rnn.walk import walk
 
@@ -87,6 +88,17 @@ class TestTheTwoPaths:
     @example(Case("RNN", DEEP, 6, 2, 2, 3, [1, 2], given=True, weighed=("h_n",)), 4, 2, False)
     def test_agree_with_checkpoints_and_truncation(self, case, checkpoint, truncate, training):
         agree(*on_both(case, checkpoint=checkpoint, truncate=truncate, training=training), 1e-12)
+
+    @MORE
+    @given(cases_with_a_learned_state(), intervals, intervals, *[st.sampled_from([1, 20, 60, 200])] * 2)
+    @example(Case("LSTM", DEEP, 6, 4, 2, 3, [2, 6, 0, 4], given=True), None, None, 40, 60)
+    @example(Case("GRU", WIDE, 6, 4, 2, 3, [2, 5, 1, 4], learned=True), 2, 4, 40, 1)
+    @example(Case("RNN", DEEP, 6, 4, 2, 3, given=True), None, 4, 20, 200)
+    def test_agree_where_time_is_cut_into_pieces_that_stay_in_the_cache(self, case, checkpoint, truncate, chunk, block):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(kernel, "_CHUNK", chunk)
+            patch.setattr(plan, "_GATES_IN_BLOCK", block)
+            agree(*on_both(case, checkpoint=checkpoint, truncate=truncate), 1e-12)
 
     @given(cases(least=0), intervals, intervals)
     @example(Case("LSTM", DEEP, 6, 4, 2, 3, [2, 6, 0, 4], given=True), 2, None)

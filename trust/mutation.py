@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_rnn.nn.fused import sequence
+from tinygrad_rnn.nn.fused.kernel import Kernel
 from tinygrad_rnn.primitives import Gather, Primitive
 
 from .sources import changes
@@ -112,12 +113,17 @@ def sites(entry: Primitive) -> list[Site]:
 
 
 def _called(entry: Primitive) -> Iterator[tuple[Any, str]]:
-    """What the joint rule of a fused sequence calls: the kernel's way back, and what it shares with other kernels."""
+    """What the joint rule of a fused sequence calls: the kernel's way back.
+
+    What all of them share counts once, for the last: the GRU, whose gradients of input and state are not the same.
+    """
     kernel = sequence.KERNELS.get(entry.function)
     if kernel is None:
         return
-    yield from ((sequence, name) for name in ("_backward", "_again", "_block_back"))
-    for owner in kernel.__mro__[:-1]:
+    last = kernel is [*sequence.KERNELS.values()][-1]
+    if last:
+        yield from ((sequence, name) for name in ("_again", "_block_back"))
+    for owner in kernel.__mro__[: kernel.__mro__.index(Kernel) + last]:
         yield from (
             (owner, name) for name in _WAY_BACK if name in vars(owner) and getattr(kernel, name) is vars(owner)[name]
         )
