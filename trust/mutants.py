@@ -24,7 +24,7 @@ from .suite import PROGRAMS, by_entry, entries, failure
 
 _FEW = 6
 _SHARES_OF_SEQUENCES = 6  # their nets take long: in one piece they would come to an end after all others
-_SMALL = 24  # numbers
+_SMALL = 20  # numbers
 _MEMORY = 4 << 30  # bytes
 EXPLAINED = Path(__file__).with_name("survivors.json")
 
@@ -54,7 +54,7 @@ _POINTS: dict[Primitive, list[Point]] = {}
 def _start(count: int) -> None:
     _PROGRAMS.update(by_entry(count))
     _POINTS.update(independent_points())
-    kernel._CHUNK = plan._GATES_IN_BLOCK = _SMALL  # so that nets of two units, too, go through time in several pieces
+    kernel._CHUNK, plan._GATES_IN_BLOCK = _SMALL, 4 * _SMALL  # so that small nets go through time in pieces too
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))  # nor may one take all memory
 
 
