@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .adapters import COMPILED, FLOOR
-from .adapters.compiled import COMMAND, available
+from .adapters.compiled import COMPILE, available
 from .cells import Size
 from .layers import timed
 from .progress import Progress
@@ -36,7 +36,7 @@ def run(sizes: Sequence[Size], threads: int, effort: Effort) -> dict[str, Any]:
 def report(result: dict[str, Any]) -> str:
     rows = result["rows"]
     if not rows:
-        return f"not measured: no C compiler ({COMMAND[0]})"
+        return f"not measured: no C compiler, or not one that takes {' '.join(COMPILE)}"
     halves = ("forward", "backward")
     header = ["lstm (T, B, in, hidden)", f"{LIBRARY} ms", "compiled loop ms", "floor ms", f"{LIBRARY} over the loop"]
     header += [*halves, "the loop over the floor"]

@@ -306,4 +306,4 @@ from benchmarks import compiled
 compiled.available = lambda: False
 print(compiled.report(compiled.run([compiled.Size(1, 1, 1, 1)], 1, None)))
 """
-    assert python(code).strip() == "not measured: no C compiler (cc)"
+    assert python(code).strip().startswith("not measured: no C compiler")

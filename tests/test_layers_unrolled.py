@@ -112,6 +112,23 @@ class TestTheTwoPaths:
                 assert (quiet.requires_grad, quiet.node) == (False, None)
                 np.testing.assert_allclose(quiet.numpy(), recorded["output"].numpy(), rtol=1e-12, atol=1e-14)
 
+    @pytest.mark.parametrize(("kind", "more"), KINDS_AND_NONLINEARITIES)
+    def test_agree_on_where_nan_goes(self, kind, more):
+        case = Case(kind, {**more, "bias": False}, 3, 2, 1, 2)
+        x = case.numbers()["x"]
+        x[1, 0] = np.nan
+        found, expected = on_both(case, x=x)
+        for name in expected:
+            assert np.array_equal(np.isnan(found[name]), np.isnan(expected[name])), name
+
+    def test_agree_on_an_empty_batch_that_is_truncated(self):
+        for path in PATHS:
+            with on(path):
+                h = leaf_here(np.zeros((1, 0, 3), np.float32))
+                y, last = tg.nn.RNN(2, 3, truncate=100)(np.zeros((4, 0, 2), np.float32), h, lengths=np.zeros(0, int))
+            (gradient,) = tg.grad(y.sum() + last.sum(), [h])
+            assert gradient.shape == h.shape
+
     @pytest.mark.parametrize("kind", KINDS)
     def test_only_the_unrolled_graph_grows_with_the_steps(self, kind):
         counts = {}

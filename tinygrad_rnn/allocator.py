@@ -7,7 +7,6 @@ pay for thousands of page faults: for small ones more than the arithmetic costs,
 where the user has set these bounds in the environment (MALLOC_TRIM_THRESHOLD_, ...), that holds.
 """
 
-import ctypes
 import os
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # <malloc.h>
@@ -24,8 +23,10 @@ def keep_freed_memory() -> None:
     if any(name in os.environ for name in _USERS_OWN):
         return
     try:
+        import ctypes  # some Pythons have none
+
         mallopt = ctypes.CDLL(None).mallopt
-    except (AttributeError, OSError, TypeError):  # another C library, or another system
+    except (AttributeError, ImportError, OSError, TypeError):  # another C library, or another system
         return
     mallopt(_M_MMAP_THRESHOLD, _MAPPED)
     mallopt(_M_TRIM_THRESHOLD, _KEPT)

@@ -248,9 +248,11 @@ def _cut(state: Any, t: int, done: int, ends: Any, reverse: bool, every: int) ->
     them and go on."""
     own: Any = done if ends is None or not reverse else ends - 1 - t
     due = (own > 0) & (own % every == 0) & (True if ends is None else ends > t)
+    if not np.any(due):
+        return state
     if np.all(due):
         return map_leaves(lambda leaf: leaf.detach(), state)
-    return map_leaves(lambda leaf: np.where(_beside(due, leaf), leaf.detach(), leaf), state) if np.any(due) else state
+    return map_leaves(lambda leaf: np.where(_beside(due, leaf), leaf.detach(), leaf), state)
 
 
 def _check_batch(tree: Any, name: str, axis: int, size: int) -> None:

@@ -13,18 +13,16 @@ from typing import Any, NamedTuple
 
 from tqdm import tqdm
 
-from tinygrad_rnn.nn.fused import kernel, plan
 from tinygrad_rnn.nn.fused.sequence import KERNELS
 from tinygrad_rnn.primitives import Primitive
 
 from .equivalence import POINTS, differs_at, points_of
 from .mutation import mutants
 from .points import Point, independent_points
-from .suite import PROGRAMS, by_entry, entries, failure
+from .suite import PIECES, PROGRAMS, by_entry, entries, failure, in_pieces
 
 _FEW = 6
 _SHARES_OF_SEQUENCES = 6  # their nets take long: in one piece they would come to an end after all others
-_SMALL = 20  # numbers
 _MEMORY = 4 << 30  # bytes
 EXPLAINED = Path(__file__).with_name("survivors.json")
 
@@ -54,7 +52,6 @@ _POINTS: dict[Primitive, list[Point]] = {}
 def _start(count: int) -> None:
     _PROGRAMS.update(by_entry(count))
     _POINTS.update(independent_points())
-    kernel._CHUNK, plan._GATES_IN_BLOCK = _SMALL, 4 * _SMALL  # so that small nets go through time in pieces too
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))  # nor may one take all memory
 
 
@@ -66,7 +63,10 @@ def judge(number: int, share: tuple[int, int] = (0, 1)) -> list[Result]:
     calls = [*_POINTS.get(entry, []), *points_of(entry, programs)]
     found = []
     for mutant in mutants(entry, share):
-        difference = differs_at(mutant, calls)
+        difference = None
+        for sizes in PIECES if entry.function in KERNELS else PIECES[:1]:
+            with in_pieces(sizes):
+                difference = difference or differs_at(mutant, calls)
         with mutant.planted():  # what is equal on arrays may still fail on tensors: try a few programs
             seen = failure(programs if difference is not None else programs[:few])
         if seen is not None:

@@ -115,15 +115,19 @@ def sites(entry: Primitive) -> list[Site]:
 def _called(entry: Primitive) -> Iterator[tuple[Any, str]]:
     """What the joint rule of a fused sequence calls: the kernel's way back.
 
-    What all of them share counts once, for the last: the GRU, whose gradients of input and state are not the same.
+    What several kernels share counts once, for the last of them. (What the joint rule itself calls in its module is
+    changed with it, for each entry.)
     """
     kernel = sequence.KERNELS.get(entry.function)
     if kernel is None:
         return
-    last = kernel is [*sequence.KERNELS.values()][-1]
-    if last:
+    kernels = [*sequence.KERNELS.values()]
+    if kernel is kernels[-1]:
         yield from ((sequence, name) for name in ("_again", "_block_back"))
-    for owner in kernel.__mro__[: kernel.__mro__.index(Kernel) + last]:
+    for name in _WAY_BACK:
+        if [k for k in kernels if getattr(k, name, None) is vars(Kernel).get(name, Kernel)][-1:] == [kernel]:
+            yield Kernel, name
+    for owner in kernel.__mro__[: kernel.__mro__.index(Kernel)]:
         yield from (
             (owner, name) for name in _WAY_BACK if name in vars(owner) and getattr(kernel, name) is vars(owner)[name]
         )

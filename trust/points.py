@@ -98,9 +98,9 @@ def independent_points() -> dict[Primitive, list[Point]]:
             max_examples=_EXAMPLES * 3, derandomize=True, database=None, deadline=None,
             suppress_health_check=list(hypothesis.HealthCheck),
         )  # fmt: skip
-        @hypothesis.given(layers.cases(least=0), hypothesis.strategies.sampled_from([None, 1, 2]))
-        def ask_layer(case: Any, every: int | None) -> None:
-            layer = layers.here(case, checkpoint=every)
+        @hypothesis.given(layers.cases(least=0), *[hypothesis.strategies.sampled_from([None, 1, 2])] * 2)
+        def ask_layer(case: Any, checkpoint: int | None, truncate: int | None) -> None:
+            layer = layers.here(case, checkpoint=checkpoint, truncate=truncate)
             results, inputs = layers.run(case, lambda x, state: layer(x, state, case.lengths), layers.leaf_here)
             differentiated([*results.values()], [*inputs.values(), *layer.parameters()])
 

@@ -5,7 +5,6 @@ there beforehand.
 """
 
 import ctypes
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable
@@ -18,11 +17,16 @@ import numpy as np
 from . import COMPILED, Adapter, Arrays, Step
 
 SOURCE = Path(__file__).with_name("lstm.c")
-COMMAND = ("cc", "-O3", "-march=native", "-ffast-math", "-shared", "-fPIC")
+COMPILE = ("cc", "-O3", "-march=native", "-ffast-math", "-fPIC", "-c")
+LINK = ("cc", "-shared")  # by itself: linked with -ffast-math it would switch off denormal numbers everywhere
 
 
 def available() -> bool:
-    return shutil.which(COMMAND[0]) is not None
+    try:
+        loops()
+    except (OSError, subprocess.CalledProcessError):
+        return False
+    return True
 
 
 @cache
@@ -30,12 +34,14 @@ def loops() -> ctypes.CDLL:
     """Compile and load the loops.
 
     Raises:
+        OSError: there is no compiler.
         subprocess.CalledProcessError: they do not compile.
     """
     with tempfile.TemporaryDirectory() as folder:
-        library = Path(folder) / "lstm.so"
-        subprocess.run([*COMMAND, str(SOURCE), "-o", str(library), "-lm"], check=True)
-        return ctypes.CDLL(str(library))
+        compiled, library = (str(Path(folder) / name) for name in ("lstm.o", "lstm.so"))
+        for command in ([*COMPILE, str(SOURCE), "-o", compiled], [*LINK, compiled, "-o", library, "-lm"]):
+            subprocess.run(command, check=True, capture_output=True)
+        return ctypes.CDLL(library)
 
 
 class Compiled(Adapter):
@@ -70,18 +76,20 @@ class LongShortTermMemory:
         self.gates, self.squashed = array(T + 1, 5 * H, B), array(T, H, B)
         self.hs, self.outputs = array(T, B, H), array(T, B, H)
         self.given, self.each, self.dz = array(T, H, B), array(T, 4 * H, B), array(4 * H, T, B)
+        self.dh, self.dc = array(H, B), array(H, B)
+        states = self.xh[1:, inputs : inputs + H]
+        parts = (self.gates, self.gates[1:, 4 * H :], self.squashed, states)
+        self.addresses = [*zip(*(steps(part)[:T] for part in parts), strict=True)]
+        back = (self.gates, self.squashed, self.given, self.each)
+        self.addresses_back = [*zip(*(steps(part)[:T][::-1] for part in back), strict=True)]
 
     def forward(self) -> None:
-        T, size, states = len(self.x), self.size, slice(self.inputs, self.inputs + self.size)
+        size, states = self.size, slice(self.inputs, self.inputs + self.size)
         wide = np.concatenate([self.w_ih, self.w_hh, self.bias[:, None]], axis=1)
         self.xh[:-1, : self.inputs] = self.x.swapaxes(1, 2)
         self.xh[:, -1] = 1
-        addresses = zip(
-            steps(self.gates), steps(self.gates[1:, 4 * size :]), steps(self.squashed), steps(self.xh[1:, states]),
-            strict=False,
-        )  # fmt: skip
         run, n = loops().forward, ctypes.c_long(self.squashed[0].size)
-        for t, (gates, c, squashed, h) in zip(range(T), addresses, strict=False):
+        for t, (gates, c, squashed, h) in enumerate(self.addresses):
             np.dot(wide, self.xh[t], self.gates[t, : 4 * size])
             run(n, gates, c, squashed, h)
         self.outputs[...] = self.xh[1:, states].swapaxes(1, 2)
@@ -91,15 +99,12 @@ class LongShortTermMemory:
         size = self.size
         back = np.ascontiguousarray(self.w_hh.T)
         self.given[...] = self.upstream.swapaxes(1, 2)
-        dh, dc = np.zeros_like(self.given[0]), np.zeros_like(self.given[0])
-        dh_at, dc_at = (ctypes.c_void_p(a.ctypes.data) for a in (dh, dc))
-        addresses = zip(
-            *(steps(a)[: len(self.x)][::-1] for a in (self.gates, self.squashed, self.given, self.each)), strict=True
-        )
-        run, n = loops().backward, ctypes.c_long(dh.size)
-        for dz, (gates, squashed, given, dz_at) in zip(self.each[::-1], addresses, strict=True):
-            run(n, gates, squashed, given, dh_at, dc_at, dz_at)
-            np.dot(back, dz, dh)
+        self.dh[...] = self.dc[...] = 0
+        dh, dc = (ctypes.c_void_p(a.ctypes.data) for a in (self.dh, self.dc))
+        run, n = loops().backward, ctypes.c_long(self.dh.size)
+        for dz, (gates, squashed, given, dz_at) in zip(self.each[::-1], self.addresses_back, strict=True):
+            run(n, gates, squashed, given, dh, dc, dz_at)
+            np.dot(back, dz, self.dh)
         self.dz[...] = self.each.swapaxes(0, 1)
         flat = self.dz.reshape(4 * size, -1)
         bias = np.dot(flat, np.ones(flat.shape[1], np.float32))

@@ -43,7 +43,8 @@ class Elman(Kernel):
             factors = np.empty((b - a, self.hidden, n), dh.dtype)
             factors[...] = features_first(hs[a + 1 : b + 1])
             if self.rectified:
-                np.greater(factors, 0, out=factors)
+                np.less_equal(factors, 0, out=factors)  # NaN is neither above nor below: it passes on, as in relu
+                np.subtract(1, factors, factors)
             else:
                 np.multiply(factors, factors, factors)
                 np.subtract(1, factors, factors)

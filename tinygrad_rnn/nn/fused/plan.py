@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-_GATES_IN_BLOCK = 1 << 22  # elements: 16 MB in float32: less than the least that the allocator gives back at once
+_GATES_IN_BLOCK = 3 << 20  # elements: with all that is kept of a step, below 32 MB in float64 (``allocator.py``)
 
 
 class Block(NamedTuple):
