@@ -14,10 +14,13 @@ from hypothesis import strategies as st
 
 import tinygrad_rnn as tg
 from tinygrad_rnn.drawing import block_layout
+from tinygrad_rnn.drawing.fold import cells, rolled, whole
 from tinygrad_rnn.drawing.labels import box_size
 from tinygrad_rnn.drawing.layout import lay_out_graph
 from tinygrad_rnn.drawing.model import recorded
 from tinygrad_rnn.drawing.routes import stacked
+from tinygrad_rnn.drawing.timeline import timeline
+from tinygrad_rnn.drawing.words import Lettering
 
 directions = st.sampled_from(("LR", "TB"))
 
@@ -30,9 +33,11 @@ def layouter(request, monkeypatch):
     return request.param
 
 
-def lay_out(output, direction="LR"):
+def lay_out(output, direction="LR", fold=whole):
     graph = recorded(output)
-    return graph, lay_out_graph(graph, direction)
+    folded = fold(graph, timeline(graph))
+    lettering = Lettering.of(folded, graph, None, False)
+    return folded.graph, lay_out_graph(folded.graph, folded.timeline, direction, lettering)
 
 
 def box(layout, vertex, margin=0.0):
@@ -85,6 +90,18 @@ def test_any_loop_is_laid_out_cleanly(layouter, loop, direction):
     check(*lay_out(unroll(loop), direction))
 
 
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(programs, directions, st.sampled_from((cells, rolled)))
+def test_any_program_is_laid_out_cleanly_when_folded(layouter, program, direction, fold):
+    check(*lay_out(run(program), direction, fold))
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(loops, directions, st.sampled_from((cells, rolled)))
+def test_any_loop_is_laid_out_cleanly_when_folded(layouter, loop, direction, fold):
+    check(*lay_out(unroll(loop), direction, fold))
+
+
 # ------------------------------------------------------------------------------------------------- columns and rows
 
 
@@ -109,7 +126,7 @@ def lstm(steps, hidden=4, batch=2):
 @pytest.mark.parametrize("direction", ["LR", "TB"])
 def test_each_step_is_a_column_and_each_operation_has_its_row(layouter, direction):
     graph, layout = lay_out(lstm(6), direction)
-    assert [column.step for column in layout.columns] == list(range(6))
+    assert [column.steps for column in layout.columns] == [(t,) for t in range(6)]
     time, flow = (0, 1) if direction == "LR" else (1, 0)
     steps = [[layout.centres[i] for i, v in enumerate(graph.vertices) if v.step == t] for t in range(6)]
     assert len({len(places) for places in steps}) == 1
@@ -133,7 +150,7 @@ def test_before_stands_left_after_stands_right(layouter):
     graph, layout = lay_out(h.sum())
     x = {v.operation or v.name: layout.centres[i][0] for i, v in enumerate(graph.vertices) if v.step is None}
     first, last = layout.columns
-    assert (first.step, last.step) == (7, 9)
+    assert (first.steps, last.steps) == ((7,), (9,))
     assert x["h0"] < first.box[0]
     assert x["multiply"] < first.box[0]
     assert x["w"] < first.box[0]

@@ -21,7 +21,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import tinygrad_rnn as tg
-from tinygrad_rnn.drawing.dot import PALETTE, leaf_paints
+from tinygrad_rnn.drawing.colours import PALETTE, leaf_paints
 from tinygrad_rnn.drawing.labels import label, shortened, visible
 
 system_dot = pytest.mark.skipif(shutil.which("dot") is None, reason="needs Graphviz's program dot on the PATH")
@@ -59,11 +59,12 @@ def rnn(steps, inputs=False):
 
 
 def assert_drawn(picture):
-    nodes = Counter(f"n{i}" for i in range(len(picture.graph.vertices)))
-    edges = Counter(f"n{edge.source}->n{edge.target}" for edge in picture.graph.edges)
+    drawn = picture.drawn.graph
+    nodes = Counter(f"n{i}" for i in range(len(drawn.vertices)))
+    edges = Counter(f"n{edge.source}->n{edge.target}" for edge in drawn.edges)
     assert Counter(re.findall(r"^\t(n\d+) \[", picture.source, re.MULTILINE)) == nodes
-    drawn = re.findall(r"^\t(n\d+) -> (n\d+) \[", picture.source, re.MULTILINE)
-    assert Counter(f"{a}->{b}" for a, b in drawn) == edges
+    written = re.findall(r"^\t(n\d+) -> (n\d+) \[", picture.source, re.MULTILINE)
+    assert Counter(f"{a}->{b}" for a, b in written) == edges
     svg = svg_of(picture)
     assert groups(svg, "node") == nodes
     assert groups(svg, "edge") == edges
@@ -282,14 +283,14 @@ def test_both_renderers_draw_the_same(monkeypatch):
     assert picture.source
     monkeypatch.setenv("PATH", "")
     by_embedded = svg_of(picture)
-    for kind in ("node", "edge", "cluster"):
+    for kind in ("node", "edge", "node column"):
         assert groups(by_program, kind) == groups(by_embedded, kind)
     assert sorted(texts(by_program)) == sorted(texts(by_embedded))
 
 
 def test_save_refuses_what_it_cannot_write(tmp_path):
     picture = tg.draw(rnn(1))
-    with pytest.raises(ValueError, match=r"ending in \.svg, \.png, \.pdf, \.dot, got 'graph\.jpg'"):
+    with pytest.raises(ValueError, match=r"ending in \.svg, \.html, \.png, \.pdf, \.dot, got 'graph\.jpg'"):
         picture.save("graph.jpg")
     with pytest.raises(ValueError, match=r"ending in .*, got 'graph'"):
         picture.save("graph")
@@ -327,7 +328,8 @@ def no_graphviz(no_program, monkeypatch):
 def test_without_any_graphviz_dot_is_written_and_svg_says_what_to_install(no_graphviz, tmp_path):
     picture = tg.draw(rnn(4))
     assert picture.save(tmp_path / "graph.dot").read_text(encoding="utf-8") == picture.source
-    assert len(re.findall(r"\bpos=", picture.source)) == len(picture.graph.vertices) + len(picture.graph.edges)
+    placed = re.findall(r"^\tn\d+(?: -> n\d+)? \[.*\bpos=", picture.source, re.MULTILINE)
+    assert len(placed) == len(picture.graph.vertices) + len(picture.graph.edges)
     with pytest.raises(RuntimeError, match=r'pip install "tinygrad-rnn\[render\]".*\.dot can be saved without'):
         picture.save(tmp_path / "graph.svg")
     assert [path.name for path in tmp_path.iterdir()] == ["graph.dot"]
@@ -340,7 +342,7 @@ def test_without_any_graphviz_dot_is_written_and_svg_says_what_to_install(no_gra
 @pytest.mark.parametrize("suffix", ["png", "pdf"])
 def test_png_and_pdf_need_the_program(no_program, tmp_path, suffix):
     with pytest.raises(
-        RuntimeError, match=rf"a \.{suffix} picture needs the program dot.*\.svg and \.dot can be saved"
+        RuntimeError, match=rf"a \.{suffix} picture needs the program dot.*\.svg, \.html and \.dot can be saved"
     ):
         tg.draw(rnn(1)).save(tmp_path / f"graph.{suffix}")
 
@@ -366,8 +368,8 @@ def test_graphviz_that_fails_is_an_error(tmp_path, monkeypatch):
 
 def test_bad_arguments():
     loss = rnn(1)
-    with pytest.raises(ValueError, match="view to be one of 'unrolled', got 'rolled'"):
-        tg.draw(loss, view="rolled")
+    with pytest.raises(ValueError, match="view to be one of 'unrolled', 'cells', 'rolled', got 'folded'"):
+        tg.draw(loss, view="folded")
     with pytest.raises(ValueError, match="direction to be 'LR' or 'TB', got 'up'"):
         tg.draw(loss, direction="up")
     with pytest.raises(TypeError, match="expected one Tensor, got list"):
@@ -395,7 +397,7 @@ def test_a_thousand_steps_and_a_deep_chain(capsys):
         sizes[steps] = len(svg)
         with capsys.disabled():
             print(f"\n  {picture!r}: SVG in {time.perf_counter() - start:.2f} s", end="")
-        assert groups(svg, "cluster").total() == steps
+        assert groups(svg, "node column").total() == steps
     assert sizes[1000] < 11 * sizes[100]
     x = leaf("x")
     for _ in itertools.repeat(None, 5000):

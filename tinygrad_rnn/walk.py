@@ -11,7 +11,7 @@ what the nodes have saved by the function ``lift``; that is all this room knows 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -300,31 +300,59 @@ def _grouped(args: Sequence[Any], values: Sequence[Any]) -> list[Any]:
     return [Spread(next(flat) for _ in arg) if isinstance(arg, Spread) else next(flat) for arg in args]
 
 
-def _through_definition(node: Node, g: Any, needed: Sequence[bool], lift: Lift, create_graph: bool) -> list[Any]:
-    """Run the function's definition in recorded operations, and walk back over those instead."""
+class Rerun(NamedTuple):
+    """What running a node's definition has recorded, cut off from what the node was made from.
+
+    Attributes:
+        results: The node of each result, one by one; None where it has no gradient.
+        ends: For each argument of the node, flat, where walks over the rerun end: an alias of its own, or, where the
+            definition was not given it but found it in its surroundings, the argument's node; None for constants.
+        since: What the rerun has recorded is newer than this.
+        context: What it was run in.
+    """
+
+    results: list[Node | None]
+    ends: list[Node | None]
+    since: int
+    context: Context
+
+
+def run_definition(node: Node, lift: Lift) -> Rerun:
+    """Run the definition of a node's function in recorded operations, on the node's own arguments.
+
+    Raises:
+        RuntimeError: it used something that needs a gradient and is none of its arguments.
+    """
     assert node.primitive is not None
     assert node.primitive.definition is not None
     assert node.args is not None
-    anomaly, since = current.get().anomaly, versions.tick()
-    ends: list[Node | None] = []  # where the walk below ends, for each argument
+    context, since = Context(True, node.context.path, node.context.step, current.get().anomaly), versions.tick()
+    ends: list[Node | None] = []
     values: list[Any] = []
-    token = current.set(Context(True, node.context.path, node.context.step, anomaly))
+    token = current.set(context)
     try:
         for a, parent in saved_with_parents(node):
             if parent is None or isinstance(a, Free):
                 ends.append(parent)
                 values.append(None if isinstance(a, Free) else a)
                 continue
-            alias = Node.of(ALIAS, (), (parent,), current.get())  # no parents yet: the walk below must end here
+            alias = Node.of(ALIAS, (), (parent,), context)  # no parents yet: walks must end here
             alias.shape, alias.dtype = parent.shape, parent.dtype
             ends.append(alias)
             values.append(lift(alias, a))
-        results = node.primitive.definition(*_grouped(node.args, values), **(node.kwargs or {}))
+        answer = node.primitive.definition(*_grouped(node.args, values), **(node.kwargs or {}))
     finally:
         current.reset(token)
-    pairs = zip(results, g, strict=True) if isinstance(results, (list, tuple)) else [(results, g)]
-    outputs = [(result.node, part) for result, part in pairs if result.node is not None]
-    _check_surroundings(node, [found for found, _ in outputs], ends, since)
+    results = [result.node for result in (answer if isinstance(answer, (list, tuple)) else [answer])]
+    _check_surroundings(node, [result for result in results if result is not None], ends, since)
+    return Rerun(results, ends, since, context)
+
+
+def _through_definition(node: Node, g: Any, needed: Sequence[bool], lift: Lift, create_graph: bool) -> list[Any]:
+    """Walk back over the function's definition instead of the function."""
+    results, ends, since, _ = run_definition(node, lift)
+    pairs = zip(results, g if isinstance(g, (list, tuple)) else [g], strict=True)
+    outputs = [(result, part) for result, part in pairs if result is not None]
     wanted = [end for end, need in zip(ends, needed, strict=True) if end is not None and need]
     arrived = walk(outputs, lift, wanted, retain_graph=create_graph, create_graph=create_graph, since=since)
     for end in ends:

@@ -1,7 +1,7 @@
 """Where everything in one block stands: found by Graphviz's ``dot``, and taken by all copies of a step.
 
-Everything is laid out upward: inputs below, results above, as the lecture draws a step. Shared leaves stand outside the
-blocks; the line from one comes in at the lower edge, at a *tap*.
+Everything is laid out upward: inputs below, results above, as the lecture draws a step. What comes in from below, from
+a shared leaf for example, does so at a *tap* in the lower edge; what goes out above does so at an *exit* in the upper.
 
 ``dot`` takes longer than linear time, and never ends on a few hundred operations that all use one weight. Where a block
 is too much for it, or no Graphviz is installed, a plainer layout serves: rows by depth, in order of appearance.
@@ -19,10 +19,11 @@ from typing import Any, NamedTuple, TypeAlias
 import graphviz
 
 from .curves import ARROW, Curve, Point, rounded, upward
-from .labels import NOTE_SIZE, edge_words, width
+from .labels import NOTE_SIZE, width
 from .model import Edge
 from .renderers import NoGraphvizError, run
 from .routes import stacked
+from .words import edge_words
 
 Slot: TypeAlias = tuple[int, int]  # of an edge: its target, and which argument of it
 Size: TypeAlias = tuple[float, float]
@@ -52,9 +53,11 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is to be laid out: vertices, shared leaves, edges between them, and groups.
+    """What is to be laid out: vertices, taps, edges between them, and groups.
 
     Attributes:
+        taps: Sources of edges, but no vertices of the block.
+        exits: Vertices from which a line goes out above.
         sides: Vertices that had better stand at the left (< 0) or right (> 0) end of their row: the state comes in from
             the left, and goes out to the right.
     """
@@ -64,6 +67,7 @@ class Request:
     edges: Sequence[Edge]
     groups: Sequence[Group]
     sides: Mapping[int, int]
+    exits: Sequence[int] = ()
 
 
 @dataclass(slots=True)
@@ -72,14 +76,16 @@ class BlockLayout:
 
     Attributes:
         centres: Of vertices.
-        taps: For each shared leaf the place in the lowest row where its line comes in.
-        curves: Of edges within the block; from the tap on where the source is a shared leaf.
+        taps: The places in the lowest row where lines come in.
+        exits: For each vertex from which a line goes out above, the way there.
+        curves: Of edges within the block; from the tap on where the source is one.
         notes: Where the words on an edge stand.
         boxes: Around each group, outer ones first.
     """
 
     centres: dict[int, Point]
     taps: dict[int, Point]
+    exits: dict[int, list[Point]]
     curves: dict[Slot, Curve]
     notes: dict[Slot, Point]
     boxes: list[tuple[Group, Box]]
@@ -194,6 +200,12 @@ def _source(request: Request, order: _Order | None) -> str:
         lowest.attr(rank="min")
         for leaf in request.taps:
             lowest.node(str(leaf), shape="point", width="0.02", height="0.02")
+    with graph.subgraph() as highest:
+        highest.attr(rank="max")
+        for vertex in request.exits:
+            highest.node(f"exit {vertex}", shape="point", width="0.02", height="0.02")
+    for vertex in request.exits:
+        graph.edge(str(vertex), f"exit {vertex}", id=f"exit {vertex}", dir="none", weight="4")
     for edge in request.edges:
         attributes = {"id": f"{edge.target} {edge.argument}", "weight": "4" if order is None else "1"}
         if edge.source not in request.sizes:
@@ -238,10 +250,14 @@ def _read(answer: Any, request: Request) -> BlockLayout:
     taps = {leaf: _point(things[str(leaf)]["pos"]) for leaf in request.taps}
     curves: dict[Slot, Curve] = {}
     notes: dict[Slot, Point] = {}
+    exits: dict[int, list[Point]] = {}
     for edge in answer.get("edges", ()):
         if "id" not in edge:
             continue
         target, argument = edge["id"].split()
+        if target == "exit":
+            exits[int(argument)] = [_point(point) for point in edge["pos"].split()]
+            continue
         slot = int(target), int(argument)
         tip, *points = edge["pos"].removeprefix("e,").split()
         curves[slot] = Curve([_point(point) for point in points], _point(tip))
@@ -253,7 +269,7 @@ def _read(answer: Any, request: Request) -> BlockLayout:
         a, b, c, d = _numbers(things[f"cluster_{group.level}_{group.members[0]}"]["bb"])
         boxes.append((group, (a, b, c, d)))
         waiting.extend(group.inner)
-    return BlockLayout(centres, taps, curves, notes, boxes, right - left, upper - lower)
+    return BlockLayout(centres, taps, exits, curves, notes, boxes, right - left, upper - lower)
 
 
 def _numbers(words: str) -> list[float]:
@@ -271,11 +287,15 @@ def _point(words: str) -> Point:
 def _plain(request: Request, depths: Mapping[int, int]) -> BlockLayout:
     """Rows by depth, each in order of appearance and centred; what passes a row goes by a lane on the left."""
     sizes = request.sizes
+    highest = max(depths.values(), default=0)
     stretches = dict.fromkeys(request.taps, (-1, -1))
     for edge in request.edges:
         start, end = depths.get(edge.source, -1), depths[edge.target]
         if end > start + 1 or edge.source not in sizes:
             stretches[edge.source] = start, max(end, stretches.get(edge.source, (start, end))[1])
+    for vertex in request.exits:
+        if depths[vertex] < highest:
+            stretches[vertex] = depths[vertex], highest + 1
     lanes = stacked(stretches)
     left = TRACK * (max(lanes.values(), default=-1) + 1)
     rows: dict[int, list[int]] = {}
@@ -283,17 +303,27 @@ def _plain(request: Request, depths: Mapping[int, int]) -> BlockLayout:
         rows.setdefault(depths[vertex], []).append(vertex)
     extents = {depth: sum(sizes[v][0] for v in row) + GAP * (len(row) - 1) for depth, row in rows.items()}
     widest = max(extents.values(), default=0.0)
-    layout = BlockLayout({}, {leaf: (left - TRACK * lanes[leaf], 0.0) for leaf in request.taps}, {}, {}, [], 0.0, 0.0)
+    taps = {source: (left - TRACK * lanes[source], 0.0) for source in request.taps}
+    layout = BlockLayout({}, taps, {}, {}, {}, [], 0.0, 0.0)
     y = ROW_GAP if request.taps else 0.0
+    heights = {depth: max(sizes[v][1] for v in row) for depth, row in rows.items()}
     for depth in sorted(rows):
         x = left + GAP + (widest - extents[depth]) / 2
-        height = max(sizes[v][1] for v in rows[depth])
+        height = heights[depth]
         for vertex in rows[depth]:
             layout.centres[vertex] = x + sizes[vertex][0] / 2, y + height / 2
             x += sizes[vertex][0] + GAP
         y += height + ROW_GAP
-    layout.width, layout.height = left + GAP + widest, y - ROW_GAP
-    _plain_curves(request, layout, {source: left - TRACK * lane for source, lane in lanes.items()}, depths)
+    layout.width, layout.height = left + GAP + widest, y if request.exits else y - ROW_GAP
+    places = {source: left - TRACK * lane for source, lane in lanes.items()}
+    _plain_curves(request, layout, places, depths)
+    for vertex in request.exits:
+        (x, y), (_, height) = layout.centres[vertex], sizes[vertex]
+        turn = y + (heights[depths[vertex]] + ROW_GAP) / 2
+        way = [(x, y + height / 2)]
+        if depths[vertex] < highest:
+            way += [(x, turn), (places[vertex], turn)]
+        layout.exits[vertex] = rounded([*way, (way[-1][0], layout.height)], 5.0)
     return layout
 
 

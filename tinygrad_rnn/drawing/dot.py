@@ -1,140 +1,202 @@
-"""The picture as DOT with every position given: Graphviz only has to draw it."""
+"""The picture as DOT with every position given: Graphviz only has to draw it.
+
+Written line by line rather than by the package ``graphviz``, whose quoting would take longer than all the rest.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
-
-import graphviz
+from collections.abc import Sequence
 
 from .block_layout import Box
+from .colours import BAND, BANDS, EDGE, INK, PAPER, SOFT, Paint, leaf_paints
 from .curves import ARROW, Point
-from .labels import FONT, NOTE_SIZE, SIZE, edge_words, label, shape_words, shortened, vertex_lines, visible, width
+from .fold import Folded
+from .labels import FONT, NOTE_SIZE, SIZE, label, shortened, tooltip, visible, width
 from .layout import Layout
-from .model import Edge, Graph, Vertex
+from .marks import Pill, Words, delays, legend, pills
+from .model import Edge, Graph
+from .words import Lettering, edge_tooltip, edge_words, vertex_lines, vertex_tooltip
 
 
-class Paint(NamedTuple):
-    """How a leaf and its lines are drawn: colour, the colour of words on it, style of line."""
+def source(recorded: Graph, folded: Folded, layout: Layout, lettering: Lettering, view: str) -> str:
+    """DOT of a graph that has been laid out; its nodes are n0, n1, ... with sources before targets.
 
-    colour: str
-    words: str
-    line: str
-
-
-# Okabe and Ito, "Color Universal Design" (2008): told apart by colour-blind readers too. Their yellow is too pale for a
-# line, their black is for operations; the wine is Tol's ("Colour Schemes", 2021).
-PALETTE = (
-    ("#0072B2", "white"), ("#D55E00", "black"), ("#009E73", "black"), ("#CC79A7", "black"),
-    ("#E69F00", "black"), ("#56B4E9", "black"), ("#882255", "white"),
-)  # fmt: skip
-LINES = ("solid", "dashed", "dotted")  # for more leaves than colours
-INK, SOFT, PAPER = "#222222", "#666666", "#FFFFFF"
-BANDS = ("#F3F4F6", "#E9ECF1")  # neighbouring columns
-LONGEST_TOOLTIP = 400
+    Args:
+        recorded: What the folded graph stands for.
+        view: The name of the picture.
+    """
+    return _Writer(recorded, folded, layout, lettering).write(view)
 
 
-def source(graph: Graph, layout: Layout) -> str:
-    """DOT of a graph that has been laid out; its nodes are n0, n1, ... in order of creation."""
-    dot = graphviz.Digraph("unrolled")
-    dot.attr(bgcolor=PAPER, rankdir="LR", outputorder="edgesfirst", fontname=FONT, fontsize=f"{SIZE:g}")
-    dot.attr("node", shape="box", fixedsize="true", fontname=FONT, fontsize=f"{SIZE:g}", margin="0")
-    dot.attr("node", style="rounded,filled", color=INK, fillcolor=PAPER, fontcolor=INK)
-    dot.attr("edge", fontname=FONT, fontsize=f"{NOTE_SIZE:g}", fontcolor=INK, arrowsize=f"{ARROW / 10:g}", color=SOFT)
-    _add_columns(dot, layout)
-    _add_frames(dot, layout)
-    paints = leaf_paints(graph)
-    for i in range(len(graph.vertices)):
-        dot.node(f"n{i}", label(layout.lines[i]), **_vertex_attributes(graph, layout, i, paints.get(i)))
-    names = [vertex_lines(vertex)[0] for vertex in graph.vertices]
-    for edge in graph.edges:
-        attributes = _edge_attributes(layout, edge, names, paints.get(edge.source))
-        dot.edge(f"n{edge.source}", f"n{edge.target}", **attributes)
-    return str(dot.source)
+class _Writer:
+    def __init__(self, recorded: Graph, folded: Folded, layout: Layout, lettering: Lettering) -> None:
+        self.recorded, self.folded, self.layout, self.lettering = recorded, folded, layout, lettering
+        self.graph = folded.graph
+        self.scale = lettering.scale
+        self.paints = leaf_paints(recorded)
+        self.names = [vertex_lines(vertex)[0] for vertex in self.graph.vertices]
+        self.lines: list[str] = []
+
+    def write(self, view: str) -> str:
+        """The whole source."""
+        defaults = {"fontname": FONT, "fontsize": f"{SIZE:g}"}
+        self._statement("graph", bgcolor=PAPER, outputorder="nodesfirst", **defaults)
+        rest = {"color": INK, "fillcolor": PAPER, "fontcolor": INK, "fixedsize": "true", "margin": "0"}
+        self._statement("node", shape="box", style="rounded,filled", **rest, **defaults)
+        words = {"fontname": FONT, "fontsize": f"{NOTE_SIZE:g}", "fontcolor": INK}
+        self._statement("edge", arrowsize=f"{ARROW / 10:g}", color=SOFT, **words)
+        self._add_boards()
+        for i in range(len(self.graph.vertices)):
+            self._add_vertex(i)
+        if self.scale is not None:
+            self._add_stems()
+        for edge in self.graph.edges:
+            self._add_edge(edge)
+        self._add_marks()
+        return "\n".join([f"digraph {view} {{", *self.lines, "}", ""])
+
+    def _statement(self, what: str, **attributes: str) -> None:
+        written = " ".join(f"{name.rstrip('_')}={_quoted(value)}" for name, value in attributes.items())
+        self.lines.append(f"\t{what} [{written}]")
+
+    # ---- behind everything
+
+    def _add_boards(self) -> None:
+        """Time steps, what stands across them, and modules."""
+        for i, column in enumerate(self.layout.columns):
+            colour, title = BANDS[i % 2], step_words(column.steps)
+            self._add_board("column", i, column.box, fillcolor=colour, color=colour, tooltip=tooltip([title]))
+            self._add_words(f"column {i} words", Words(title, column.middle), fontname=f"{FONT}-Bold")
+        for i, band in enumerate(self.layout.bands):
+            title = step_words(band.steps)
+            self._add_board("band", i, band.box, fillcolor=BAND, color=EDGE, penwidth="0.7", tooltip=tooltip([title]))
+            self._add_words(f"band {i} words", Words(title, band.middle), fontsize=f"{NOTE_SIZE:g}", fontcolor=SOFT)
+        for i, frame in enumerate(self.layout.frames):
+            left, lower, right, upper = frame.box
+            name = shortened(visible(frame.name), max(2, int((right - left - 8) / (0.6 * NOTE_SIZE))))
+            place = left + width(name, NOTE_SIZE) / 2 + 4, upper - 7 if self.layout.upward else lower + 7
+            self._add_board("module", i, frame.box, color=SOFT, penwidth="0.7", tooltip=tooltip([frame.name]))
+            self._add_words(f"module {i} words", Words(name, place), fontsize=f"{NOTE_SIZE:g}", fontcolor=SOFT)
+
+    def _add_board(self, kind: str, number: int, box: Box, **attributes: str) -> None:
+        """A plain area of given size. (Clusters would be the usual way: Graphviz's time grows with their square.)"""
+        left, lower, right, upper = box
+        size = {"width": f"{(right - left) / 72:.3f}", "height": f"{(upper - lower) / 72:.3f}"}
+        pos = _point(((left + right) / 2, (lower + upper) / 2))
+        self._statement(f'"{kind} {number}"', label="", class_=kind, pos=pos, **size, **attributes)
+
+    def _add_words(self, name: str, words: Words, **attributes: str) -> None:
+        """Words with nothing around them."""
+        size = {"width": "0.01", "height": "0.01", "shape": "none", "style": "", "tooltip": " ", "class_": "words"}
+        self._statement(f'"{name}"', label=label([words.text]), pos=_point(words.place), **size, **attributes)
+
+    # ---- vertices and edges
+
+    def leaf_paint(self, i: int) -> Paint | None:
+        """The colour of a vertex that is a weight."""
+        vertex = self.graph.vertices[i]
+        if vertex.operation is not None or not vertex.stands_for:
+            return None
+        return self.paints.get(vertex.stands_for[0])
+
+    def _add_vertex(self, i: int) -> None:
+        vertex, (wide, high) = self.graph.vertices[i], self.layout.sizes[i]
+        attributes = {
+            "label": label(self.lettering.written(i, vertex)),
+            "pos": _point(self.layout.centres[i]),
+            "width": f"{wide / 72:.3f}",
+            "height": f"{high / 72:.3f}",
+            "tooltip": tooltip(vertex_tooltip(vertex, self.scale is not None, self.lettering.values)),
+        }
+        paint = self.leaf_paint(i)
+        if vertex.operation is None:
+            attributes["style"] = "filled" if vertex.stands_for else "filled,dashed"
+        if self.scale is not None and vertex.stands_for:
+            flow = self.scale.paint(vertex.gradient)
+            border = paint.colour if paint is not None else flow.colour
+            attributes |= {"fillcolor": flow.colour, "color": border, "fontcolor": flow.words}
+            if paint is not None:
+                attributes["penwidth"] = "2.5"
+        elif paint is not None:
+            attributes |= {"fillcolor": paint.colour, "color": paint.colour, "fontcolor": paint.words}
+        if i == self.graph.output[0]:
+            attributes |= {"penwidth": "2.5"} if self.scale is None else {"penwidth": "2.5", "color": INK}
+        self._statement(f"n{i}", **attributes)
+
+    def _add_edge(self, edge: Edge) -> None:
+        points, tip = self.layout.curves[edge.slot]
+        if self.scale is not None:  # of a line that many share, only its own branch
+            points = points[self.layout.branches.get(edge.slot, 0) :]
+        source, target = self.names[edge.source], self.names[edge.target]
+        attributes = {
+            "pos": f"e,{_point(tip)} {' '.join(map(_point, points))}",
+            "tooltip": tooltip(edge_tooltip(edge, source, target, self.scale is not None)),
+        }
+        paint = self.leaf_paint(edge.source)
+        if self.scale is not None and edge.stands_for:
+            flow, wide = self.scale.paint(edge.gradient), self.scale.line_width(edge.gradient)
+            attributes |= {"color": flow.colour, "penwidth": f"{wide:.1f}", "style": flow.line}
+        elif paint is not None:
+            attributes |= {"color": paint.colour, "penwidth": "1.5", "style": paint.line}
+        elif not edge.stands_for:
+            attributes |= {"style": "dashed"}
+        elif edge.slot in self.layout.crossing:
+            attributes |= {"color": INK, "penwidth": "1.7"}
+        if edge.slot in self.layout.branch_names:
+            name = self.lettering.branch(edge, self.graph)
+            attributes |= {"label": label([name]), "lp": _point(self.layout.branch_names[edge.slot])}
+        elif edge.slot in self.layout.notes and (words := edge_words(edge)):
+            attributes |= {"label": label([words]), "lp": _point(self.layout.notes[edge.slot])}
+        self._statement(f"n{edge.source} -> n{edge.target}", **attributes)
+
+    def _add_stems(self) -> None:
+        """Where edges are coloured one by one: the lines that several share, in the colour of their leaf."""
+        for i, (start, points) in enumerate(self.layout.stems):
+            paint = self.leaf_paint(start)
+            colour = SOFT if paint is None else paint.colour
+            self._add_anchor(f"line {i}", points[0])
+            pos = " ".join(map(_point, points))
+            self._statement(f'"line {i}" -> "line {i}"', pos=pos, dir="none", color=colour, class_="line", tooltip=" ")
+
+    # ---- what is written on the picture
+
+    def _add_marks(self) -> None:
+        for k, pill in enumerate(pills(self.folded, self.layout, self.lettering)):
+            self._add_pill(k, pill)
+        for k, (board, words) in enumerate(delays(self.graph, self.layout)):
+            self._add_board("delay", k, board, fillcolor=INK, style="filled", tooltip="the value of another time step")
+            self._add_words(f"delay {k} words", words, fontsize=f"{NOTE_SIZE:g}")
+        if self.scale is not None:
+            for k, (area, paint, words) in enumerate(legend(self.scale, self.layout)):
+                style = "filled" if paint.line == "solid" else "filled,dotted"
+                self._add_board("legend", k, area, fillcolor=paint.colour, color=paint.colour, style=style, tooltip=" ")
+                self._add_words(f"legend {k} words", words, fontsize=f"{NOTE_SIZE:g}")
+
+    def _add_pill(self, k: int, pill: Pill) -> None:
+        """A name on its colour: a short broad line, for lines are drawn over all that is not one."""
+        paint = self.paints.get(pill.leaf, Paint(SOFT, "white"))
+        (x, y), half = pill.centre, pill.width / 2
+        ends = _point((x - half, y)), _point((x + half, y))
+        self._add_anchor(f"weight {k}", pill.centre)
+        looks = {"color": paint.colour, "fontcolor": paint.words, "penwidth": f"{pill.height:g}", "dir": "none"}
+        words = {"label": label([pill.text]), "lp": _point(pill.centre), "tooltip": tooltip(pill.tooltip)}
+        pos = f"{ends[0]} {ends[0]} {ends[1]} {ends[1]}"
+        self._statement(f'"weight {k}" -> "weight {k}"', pos=pos, class_="weight", **looks, **words)
+
+    def _add_anchor(self, name: str, place: Point) -> None:
+        """Nothing to be seen: Graphviz wants a node at the ends of every line."""
+        nothing = {"label": "", "shape": "none", "style": "invis", "width": "0.01", "height": "0.01"}
+        self._statement(f'"{name}"', pos=_point(place), **nothing)
 
 
-def leaf_paints(graph: Graph) -> dict[int, Paint]:
-    """A colour for each leaf, but for those that one of several time steps alone uses: they are its inputs."""
-    users: dict[int, set[int | None]] = {}
-    for edge in graph.edges:
-        if graph.vertices[edge.source].operation is None:
-            users.setdefault(edge.source, set()).add(graph.vertices[edge.target].step)
-    steps = {vertex.step for vertex in graph.vertices if vertex.operation is not None} - {None}
-    lasting = [leaf for leaf, where in users.items() if len(where) > 1 or where == {None} or len(steps) == 1]
-    return {
-        leaf: Paint(*PALETTE[k % len(PALETTE)], LINES[k // len(PALETTE) % len(LINES)])
-        for k, leaf in enumerate(sorted(lasting))
-    }
+def step_words(steps: Sequence[int]) -> str:
+    """Time steps in words: ``t = 3``, or from the first to the last."""
+    return f"t = {steps[0]}" if len(steps) == 1 else f"t = {min(steps)} … {max(steps)}"
 
 
-def _add_columns(dot: graphviz.Digraph, layout: Layout) -> None:
-    """The bands of time steps: clusters of given size, which Graphviz draws before anything else."""
-    for i, column in enumerate(layout.columns):
-        title, colour = label([f"t = {column.step}"]), BANDS[i % 2]
-        with dot.subgraph(name=f"cluster_step_{i}") as band:
-            band.attr(label=title, lp=_point(column.title), fontname=f"{FONT}-Bold", tooltip=title)
-            band.attr(bb=_box(column.box), style="rounded,filled", fillcolor=colour, color=colour)
-
-
-def _add_frames(dot: graphviz.Digraph, layout: Layout) -> None:
-    """The frames of modules, each with as much of its name as there is room for."""
-    for i, frame in enumerate(layout.frames):
-        left, lower, right, upper = frame.box
-        name = shortened(visible(frame.name), max(2, int((right - left - 8) / (0.6 * NOTE_SIZE))))
-        place = left + width(name, NOTE_SIZE) / 2 + 4, upper - 7 if layout.upward else lower + 7
-        with dot.subgraph(name=f"cluster_module_{i}") as border:
-            border.attr(label=label([name]), lp=_point(place), fontsize=f"{NOTE_SIZE:g}", fontcolor=SOFT)
-            border.attr(bb=_box(frame.box), style="rounded,filled", fillcolor=PAPER, color=SOFT, penwidth="0.7")
-            border.attr(tooltip=_tooltip([frame.name]))
-
-
-def _vertex_attributes(graph: Graph, layout: Layout, i: int, paint: Paint | None) -> dict[str, str]:
-    vertex, (wide, high) = graph.vertices[i], layout.sizes[i]
-    attributes = {
-        "pos": _point(layout.centres[i]),
-        "width": f"{wide / 72:.3f}",
-        "height": f"{high / 72:.3f}",
-        "tooltip": _tooltip(_vertex_words(vertex)),
-    }
-    if vertex.operation is None:
-        attributes |= {"style": "filled"}
-    if paint is not None:
-        attributes |= {"fillcolor": paint.colour, "color": paint.colour, "fontcolor": paint.words}
-    if i == graph.output[0]:
-        attributes |= {"penwidth": "2.5"}
-    return attributes
-
-
-def _edge_attributes(layout: Layout, edge: Edge, names: Sequence[str], paint: Paint | None) -> dict[str, str]:
-    slot = edge.target, edge.argument
-    points, tip = layout.curves[slot]
-    attributes = {
-        "pos": f"e,{_point(tip)} {' '.join(map(_point, points))}",
-        "tooltip": _tooltip([f"{names[edge.source]} → {names[edge.target]}, argument {edge.argument}"]),
-    }
-    if paint is not None:
-        attributes |= {"color": paint.colour, "penwidth": "1.5", "style": paint.line}
-    elif slot in layout.crossing:
-        attributes |= {"color": INK, "penwidth": "1.7"}
-    if slot in layout.branch_names:
-        attributes |= {"label": label([names[edge.source]]), "lp": _point(layout.branch_names[slot])}
-    elif words := edge_words(edge):
-        attributes |= {"label": label([words]), "lp": _point(layout.notes[slot])}
-    return attributes
-
-
-def _vertex_words(vertex: Vertex) -> list[str]:
-    name = [] if vertex.name is None else [vertex.name]
-    return [*name, vertex.where, f"{shape_words(vertex.shape)} {vertex.dtype}"]
-
-
-def _tooltip(lines: Iterable[str]) -> str:
-    return label([shortened(line, LONGEST_TOOLTIP) for line in lines])
+def _quoted(text: str) -> str:
+    return '"' + text.replace('"', '\\"') + '"'
 
 
 def _point(point: Point) -> str:
     return f"{point[0]:.1f},{point[1]:.1f}"
-
-
-def _box(box: Box) -> str:
-    return ",".join(f"{side:.1f}" for side in box)

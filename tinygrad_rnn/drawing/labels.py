@@ -1,21 +1,18 @@
 r"""Words in a picture: names come from users, and are shown as text, whatever they hold.
 
-Graphviz gives three things in a label a meaning of its own: backslashes (``\N`` is the node's name), ``&...;`` (an HTML
-entity) and ``<...>`` around the whole (an HTML-like label). All three are taken away here, and what cannot be seen
-(control characters, a reversal of the writing direction) is spelled as Python spells it.
+Graphviz gives two things in a label a meaning of its own: backslashes (``\N`` is the node's name) and ``&...;`` (an
+HTML entity); a third, ``<...>`` around the whole, has one only where it is not in quotes. They are taken away here, and
+what cannot be seen (control characters, a reversal of the writing direction) is spelled as Python spells it.
 """
 
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
-
-import graphviz
-
-from .model import Edge, Vertex
+from collections.abc import Iterable, Sequence
 
 FONT = "Helvetica"
 SIZE, NOTE_SIZE = 11.0, 9.0  # points: of labels, and of words on edges and around groups
+LONGEST_TOOLTIP = 400  # of each line
 LONGEST = 28  # characters of a name that are shown; its tooltip has the rest
 _JOINERS = "\u200c\u200d"  # invisible, but part of how Persian, Hindi and emoji are spelled
 _NARROW, _WIDE = set("ijltfrI.,:;'|!()[]{} -"), set("mwMW@%")
@@ -43,14 +40,26 @@ def shortened(text: str, longest: int = LONGEST) -> str:
     return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
-def label(lines: Sequence[str]) -> str:
+def label(lines: Iterable[str]) -> str:
     r"""A DOT label of these lines of text, one under the other, centred.
 
     >>> print(label(["a\\N", "<b> & c"]))
     a\\N\n<b> &amp; c
     """
-    text: str = graphviz.nohtml(r"\n".join(visible(line).replace("&", "&amp;").replace("\\", "\\\\") for line in lines))
-    return text
+    return _joined(lines, "\\\\")
+
+
+def tooltip(lines: Iterable[str]) -> str:
+    r"""A DOT tooltip of these lines of text. (Graphviz resolves the escapes in tooltips twice.)
+
+    >>> print(tooltip(["a\\N", "<b> & c"]))
+    a\\\\N\n<b> &amp; c
+    """
+    return _joined((shortened(line, LONGEST_TOOLTIP) for line in lines), "\\\\\\\\")
+
+
+def _joined(lines: Iterable[str], backslash: str) -> str:
+    return r"\n".join(visible(line).replace("&", "&amp;").replace("\\", backslash) for line in lines)
 
 
 def shape_words(shape: tuple[object, ...]) -> str:
@@ -79,20 +88,6 @@ def width(text: str, size: float = SIZE) -> float:
     return ems * size
 
 
-def vertex_lines(vertex: Vertex) -> list[str]:
-    """What is written on a vertex: ``h = tanh`` or the leaf's name, and the shape."""
-    name = shortened(vertex.name) if vertex.name else None
-    operation = shortened(vertex.operation) if vertex.operation is not None else None
-    first = f"{name} = {operation}" if name and operation else name or operation or "leaf"
-    return [first, shortened(shape_words(vertex.shape))]
-
-
 def box_size(lines: Sequence[str]) -> tuple[float, float]:
     """Width and height in points of a box around these lines."""
     return max(44.0, max(width(visible(line)) for line in lines) + 12.0), 15.0 * len(lines) + 4.0
-
-
-def edge_words(edge: Edge) -> str:
-    """What is written on an edge: which of several results it carries, and that one's name."""
-    number = "" if edge.result is None else f"[{edge.result}]"
-    return f"{shortened(edge.name)} {number}" if edge.name and number else number

@@ -18,27 +18,20 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import NamedTuple
 
-from .block_layout import TRACK, BlockLayout, Box, Group, Request, Size, Slot, Surroundings, lay_out, surroundings
-from .blocks import Block, arrange
-from .curves import Curve, Point, joined, rounded
-from .labels import NOTE_SIZE, box_size, edge_words, vertex_lines, visible, width
+from .block_layout import BlockLayout, Box, Group, Request, Size, Slot, Surroundings, lay_out, surroundings
+from .blocks import Block, Way, arrange
+from .boxes import Path, path_of, shared
+from .copies import find_copies
+from .curves import Curve, Point, joined, rounded, upward
+from .grid import Column, lay_grid
+from .labels import NOTE_SIZE, box_size, visible, width
 from .model import Edge, Graph
-from .routes import Net, Standing, assign_lanes, connect
+from .routes import Ends, Net, Standing, assign_lanes, connect, gather
+from .timeline import Timeline
+from .words import Lettering, edge_words
 
-HEADER = 20.0  # for a column's title
-PAD = 12.0  # between a column's edge and what is in it
-GAP = 46.0  # between columns, at least
-BRANCH = 7.0  # between the boxes of shared leaves
 MOST_RUNS = 16  # different blocks that Graphviz is run for; where every step differs, none
 MODULE_LEVELS = 2  # of modules within a step that are framed
-
-
-class Column(NamedTuple):
-    """A time step's frame, and the middle of its title."""
-
-    step: int
-    box: Box
-    title: Point
 
 
 class Frame(NamedTuple):
@@ -57,6 +50,8 @@ class Layout:
         sizes: Of vertices.
         crossing: The edges between blocks.
         branch_names: The edges from shared leaves that bear the leaf's name, and where.
+        branches: For each edge along a line that many share, with which of its points its own branch begins.
+        stems: These lines: each one's source, and its way.
         upward: Do results stand above what they are computed from?
     """
 
@@ -64,11 +59,14 @@ class Layout:
     sizes: list[Size] = field(default_factory=list)
     crossing: set[Slot] = field(default_factory=set)
     columns: list[Column] = field(default_factory=list)
+    bands: list[Column] = field(default_factory=list)
     frames: list[Frame] = field(default_factory=list)
     centres: dict[int, Point] = field(default_factory=dict)
     curves: dict[Slot, Curve] = field(default_factory=dict)
     notes: dict[Slot, Point] = field(default_factory=dict)
     branch_names: dict[Slot, Point] = field(default_factory=dict)
+    branches: dict[Slot, int] = field(default_factory=dict)
+    stems: list[tuple[int, list[Point]]] = field(default_factory=list)
     upward: bool = True
 
     def map(self, move: Callable[[Point], Point]) -> None:
@@ -78,19 +76,21 @@ class Layout:
             (a, b), (c, d) = move(old[:2]), move(old[2:])
             return min(a, c), min(b, d), max(a, c), max(b, d)
 
-        self.columns = [Column(step, box(old), move(title)) for step, old, title in self.columns]
+        for columns in (self.columns, self.bands):
+            columns[:] = [Column(steps, box(old), move(middle)) for steps, old, middle in columns]
         self.frames = [Frame(name, box(old)) for name, old in self.frames]
         self.centres = {vertex: move(centre) for vertex, centre in self.centres.items()}
         self.curves = {slot: curve.map(move) for slot, curve in self.curves.items()}
         self.notes = {slot: move(note) for slot, note in self.notes.items()}
+        self.stems = [(source, [move(point) for point in points]) for source, points in self.stems]
         self.branch_names = {slot: move(name) for slot, name in self.branch_names.items()}
 
 
-def lay_out_graph(graph: Graph, direction: str) -> Layout:
+def lay_out_graph(graph: Graph, timeline: Timeline, direction: str, lettering: Lettering) -> Layout:
     """Find a place for everything; ``direction`` is that of time, or of the computation where there is no time."""
-    timeless = all(vertex.step is None for vertex in graph.vertices if vertex.operation is not None)
+    timeless = not any(column.steps for column in timeline.columns)
     turned = timeless == (direction == "LR")  # what is upward in a block becomes rightward
-    layout = _Builder(graph, turned).build()
+    layout = _Builder(graph, timeline, turned, lettering).build()
     layout.upward = not (turned or timeless)
     if turned:
         layout.map(lambda point: (point[1], -point[0]))
@@ -99,198 +99,251 @@ def lay_out_graph(graph: Graph, direction: str) -> Layout:
     return layout
 
 
-class _Placed(NamedTuple):
-    """A block in its place: its layout's (0, 0) went to ``origin``; ``left`` and ``right`` are its outer edges."""
-
-    block: Block
-    layout: BlockLayout
-    origin: Point
-    left: float
-    right: float
-
-    def at(self, point: Point) -> Point:
-        """A point of the block's layout, in the picture."""
-        return point[0] + self.origin[0], point[1] + self.origin[1]
-
-
 class _Builder:
     """Builds a layout: time to the right, each step upward."""
 
-    def __init__(self, graph: Graph, turned: bool) -> None:
+    def __init__(self, graph: Graph, timeline: Timeline, turned: bool, lettering: Lettering) -> None:
         self.graph = graph
         self.turned = turned
-        self.arrangement = arrange(graph)
+        self.arrangement = arrange(graph, timeline)
+        find_copies(graph, self.arrangement)
         self.blocks = [block for block in self.arrangement.blocks if block.operations or block.leaves]
-        self.column = {v: i for i, block in enumerate(self.blocks) for v in (*block.operations, *block.leaves)}
-        self.between = [
-            edge
-            for edge in graph.edges
-            if edge.source in self.column and self.column[edge.source] != self.column[edge.target]
-        ]
-        self.lanes = assign_lanes(self.between, self.column)
-        self.gap = max(GAP, TRACK * (self.lanes.most + 1))
-        lines = [vertex_lines(vertex) for vertex in graph.vertices]
+        self.edges: dict[Way, list[Edge]] = {way: [] for way in Way}
+        for edge in graph.edges:
+            self.edges[self.arrangement.way(edge)].append(edge)
+        self.lettering = lettering
+        lines = lettering.lines
         self.layout = Layout(lines)
         if not turned:
             for leaf in self.arrangement.shared:  # their boxes stand one under the other: flat ones take less room
                 lines[leaf] = ["  ".join(lines[leaf])]
-        self.sides: dict[int, int] = {}  # of each vertex: how many edges to blocks on the right, less those to the left
-        for edge in self.between:
-            forth = 1 if self.column[edge.source] < self.column[edge.target] else -1
-            self.sides[edge.source] = self.sides.get(edge.source, 0) + forth
-            self.sides[edge.target] = self.sides.get(edge.target, 0) - forth
+        self.sides = self._sides()
         self.sizes: list[Size] = []  # as seen with time to the right and steps upward
-        self.placed: list[_Placed] = []
+        self.inside: dict[int, BlockLayout] = {}  # by id of the block
+        self.begun: dict[int, Slot] = {}  # for each tap of gathered edges, the one whose way goes on to the target
 
     def build(self) -> Layout:
         self._make_room()
-        self._place_blocks()
-        self._place_shared()
-        self._connect_blocks()
+        self._lay_out_blocks()
+        ends = self._ends()
+        across, gathering = self.edges[Way.ACROSS], self.edges[Way.GATHER]
+        sources = self._lines()
+        trunks = {source: ends[source].left for source, rows in sources.items() if source in ends and len(rows) > 1}
+        self.lanes = assign_lanes(across, gathering, trunks, ends)
+        sizes = {leaf: self.sizes[leaf] for leaf in self.arrangement.shared}
+        self.grid = lay_grid(self.blocks, self.inside, self.lanes, sources, sizes, self.turned, self.lettering.room)
+        self._fill_blocks()
+        self._draw_lines(sources, trunks)
+        self._connect(ends)
         return self.layout
+
+    def _sides(self) -> dict[int, int]:
+        """Of each vertex: how many edges go to blocks on the right, less those to the left."""
+        sides: dict[int, int] = {}
+        for edge in self.edges[Way.ACROSS]:
+            source, target = (self.arrangement.home(end).place.column for end in (edge.source, edge.target))
+            forth = 1 if source < target or edge.delay > 0 else -1
+            sides[edge.source] = sides.get(edge.source, 0) + forth
+            sides[edge.target] = sides.get(edge.target, 0) - forth
+        return sides
 
     def _make_room(self) -> None:
         """Sizes of boxes. Copies of a step may have longer words than the original: the longest decide."""
         sizes = self.layout.sizes = [box_size(lines) for lines in self.layout.lines]
         for block in self.blocks:
-            for vertex, original in block.places.items():
+            for vertex, original in block.originals.items():
                 sizes[original] = max(sizes[original][0], sizes[vertex][0]), max(sizes[original][1], sizes[vertex][1])
         for block in self.blocks:
-            for vertex, original in block.places.items():
+            for vertex, original in block.originals.items():
                 sizes[vertex] = sizes[original]
         self.sizes = [(height, width) for width, height in sizes] if self.turned else sizes
 
     # ---- blocks
 
-    def _place_blocks(self) -> None:
-        """Lay out each different block once, and put all of them side by side."""
+    def _lay_out_blocks(self) -> None:
+        """Lay out each different block once."""
         different = [block for block in self.blocks if block.copies is None]
-        layouts = {id(block): self._block_layout(block, len(different) > MOST_RUNS) for block in different}
-        inside = [layouts[id(block.copies or block)] for block in self.blocks]
-        height = max(
-            (i.height for block, i in zip(self.blocks, inside, strict=True) if block.step is not None), default=0
-        )
-        before, above = (HEADER, PAD) if self.turned else (PAD, HEADER)  # where the title has its room
-        x = 0.0
-        for block, layout in zip(self.blocks, inside, strict=True):
-            if block.step is None:
-                right = x + layout.width
-                placed = _Placed(block, layout, (x, (height - layout.height) / 2), x, right)
-            else:
-                right = x + before + layout.width + PAD
-                placed = _Placed(block, layout, (x + before, 0.0), x, right)
-                title = (x + HEADER / 2, HEADER) if self.turned else ((x + right) / 2, height + PAD + HEADER / 2)
-                self.layout.columns.append(Column(block.step, (x, -PAD, right, height + PAD + above), title))
-            self.placed.append(placed)
-            self._fill(placed)
-            x = right + self.gap
+        common = {
+            timed: shared([self._path(v) for b in self.blocks if _timed(b) is timed for v in b.operations])
+            for timed in (True, False)
+        }
+        for block in different:
+            level = common[_timed(block)] + 1
+            self.inside[id(block)] = self._block_layout(block, level, len(different) > MOST_RUNS)
+        for block in self.blocks:
+            self.inside[id(block)] = self.inside[id(block.copies or block)]
 
-    def _block_layout(self, block: Block, plain: bool) -> BlockLayout:
-        members = [*block.operations, *block.leaves]
-        edges = [
-            edge
-            for vertex in block.operations
-            for edge in self.arrangement.incoming[vertex]
-            if self.column.get(edge.source) in (None, self.column[vertex])
-        ]
-        taps = dict.fromkeys(edge.source for edge in edges if edge.source not in self.column)
-        groups = _groups(block.operations, [self._path(vertex) for vertex in block.operations])
-        sizes = {vertex: self.sizes[vertex] for vertex in members}
-        return lay_out(Request(sizes, list(taps), edges, groups, self.sides), plain)
-
-    def _path(self, vertex: int) -> tuple[str, ...]:
-        return tuple(segment for segment in self.graph.vertices[vertex].path.split("/") if segment)
-
-    def _fill(self, placed: _Placed) -> None:
-        """Put a block's vertices, inner edges and frames where they belong."""
-        inside, move = placed.layout, placed.at
-        original_of = placed.block.places or {vertex: vertex for vertex in inside.centres}
-        for vertex, original in original_of.items():
-            self.layout.centres[vertex] = move(inside.centres[original])
+    def _block_layout(self, block: Block, level: int, plain: bool) -> BlockLayout:
+        edges: list[Edge] = []
+        taps: dict[int, None] = {}
+        for vertex in block.operations:
             for edge in self.arrangement.incoming[vertex]:
-                if self.column.get(edge.source) in (None, self.column[vertex]):
+                way = self.arrangement.way(edge)
+                if way is Way.INSIDE:
+                    edges.append(edge)
+                elif way is not Way.ACROSS:
+                    tap = self.arrangement.tap(edge)
+                    if way is not Way.GATHER or tap not in taps:  # many gathered edges are one from their tap on
+                        edges.append(Edge(tap, edge.target, edge.argument, edge.result, edge.name))
+                        self.begun[tap] = edge.slot
+                    taps[tap] = None
+        groups = _groups(block.operations, [self._path(vertex) for vertex in block.operations], level)
+        sizes = {vertex: self.sizes[vertex] for vertex in (*block.operations, *block.leaves)}
+        return lay_out(Request(sizes, list(taps), edges, groups, self.sides, block.exits), plain)
+
+    def _path(self, vertex: int) -> Path:
+        return path_of(self.graph.vertices[vertex].path)
+
+    def _fill_blocks(self) -> None:
+        """Put each block's vertices, inner edges and frames where they belong."""
+        for block in self.blocks:
+            inside, move = self.inside[id(block)], self.grid.mover(block)
+            original_of = block.originals or {vertex: vertex for vertex in inside.centres}
+            for vertex, original in original_of.items():
+                self.layout.centres[vertex] = move(inside.centres[original])
+                for edge in self.arrangement.incoming[vertex]:
                     slot = original, edge.argument
-                    self.layout.curves[vertex, edge.argument] = inside.curves[slot].map(move)
+                    if slot in inside.curves:
+                        self.layout.curves[edge.slot] = inside.curves[slot].map(move)
                     if slot in inside.notes:
-                        self.layout.notes[vertex, edge.argument] = move(inside.notes[slot])
-        vertex_of = {original: vertex for vertex, original in original_of.items()}
-        for group, (a, b, c, d) in inside.boxes:
-            member = next((vertex_of[original] for original in group.members if original in vertex_of), None)
-            if member is not None and len(path := self._path(member)) >= group.level:
-                self.layout.frames.append(Frame(path[group.level - 1], (*move((a, b)), *move((c, d)))))
+                        self.layout.notes[edge.slot] = move(inside.notes[slot])
+            vertex_of = {original: vertex for vertex, original in original_of.items()}
+            for group, (a, b, c, d) in inside.boxes:
+                member = next((vertex_of[original] for original in group.members if original in vertex_of), None)
+                if member is not None and len(path := self._path(member)) >= group.level:
+                    self.layout.frames.append(Frame(path[group.level - 1], (*move((a, b)), *move((c, d)))))
+        self.layout.columns, self.layout.bands = self.grid.columns, self.grid.bands
 
-    # ---- shared leaves
+    # ---- lines that run below a row
 
-    def _place_shared(self) -> None:
-        """Each at the left of a line of its own, below all blocks; from there to each tap, and on to what uses it."""
-        layout, y = self.layout, min(placed.origin[1] for placed in self.placed) - PAD - BRANCH
-        self._name_branches(y)
+    def _lines(self) -> dict[int, list[int]]:
+        """For each source of a line, a shared leaf or an operation of a band, the rows along which it runs."""
+        rows: dict[int, set[int]] = {leaf: set() for leaf in self.arrangement.shared}
+        for edge in self.edges[Way.LINE]:
+            source = self.arrangement.block_of[edge.source]
+            start = set() if source is None else {source.place.row + 1}
+            rows.setdefault(edge.source, start).add(self.arrangement.home(edge.target).place.row)
+        return {source: sorted(rows[source]) for source in rows}
+
+    def _draw_lines(self, sources: dict[int, list[int]], trunks: dict[int, int]) -> None:
+        """From each source along its lines to each tap, and on to what uses it."""
+        layout, grid = self.layout, self.grid
+        stems: dict[tuple[int, int, int], list[Point]] = {}  # of each source and row: as far as it goes, to each side
+        self._name_branches()
         for leaf in self.arrangement.shared:
-            extent, height = self.sizes[leaf]
-            y -= height + BRANCH
-            layout.centres[leaf] = -self.gap / 2 - extent / 2, y + height / 2
-        for edge in self.graph.edges:
-            if edge.source not in self.column:
-                placed = self.placed[self.column[edge.target]]
-                x, y = layout.centres[edge.source]
-                tap = placed.at(placed.layout.taps[edge.source])
-                line = rounded([(x + self.sizes[edge.source][0] / 2, y), (tap[0], y), tap])
-                slot = edge.target, edge.argument
-                layout.curves[slot] = Curve(joined(line, layout.curves[slot].points), layout.curves[slot].tip)
+            layout.centres[leaf] = grid.leaves[leaf]
+        for edge in self.edges[Way.LINE]:
+            source, target = edge.source, self.arrangement.home(edge.target)
+            tap = grid.mover(target)(self.inside[id(target)].taps[self.arrangement.tap(edge)])
+            home, row = sources[source][0], target.place.row
+            block = self.arrangement.block_of[source]
+            if block is None:
+                x, y = layout.centres[source]
+                way = [(x + self.sizes[source][0] / 2, y)]
+            else:
+                start = [grid.mover(block)(point) for point in self.inside[id(block)].exits[source]]
+                way = [start[-1], (start[-1][0], grid.lines[source, home])]
+            if row != home:
+                x = grid.trunks[source] if block is None else grid.track(("line", source), trunks[source])
+                way += [(x, grid.lines[source, home]), (x, grid.lines[source, row])]
+            line = rounded([*way, (tap[0], grid.lines[source, row]), tap])
+            parts = [line] if block is None else [start, line]
+            curve = layout.curves[edge.slot]
+            whole = layout.curves[edge.slot] = Curve(joined(*parts, curve.points), curve.tip)
+            turn = layout.branches[edge.slot] = len(joined(*parts)) - 7  # where the last corner begins
+            stem = whole.points[: turn + 1]
+            for side in (-1, 1):
+                known = stems.get((source, row, side))
+                if known is None or side * stem[-1][0] > side * known[-1][0]:
+                    stems[source, row, side] = stem
+        layout.stems = [(source, stem) for (source, _, _), stem in stems.items()]
 
-    def _name_branches(self, floor: float) -> None:
+    def _name_branches(self) -> None:
         """Where each block's branch from a shared leaf's line comes in, the leaf's name, if there is room beside it."""
-        first: dict[tuple[int, int], Slot] = {}  # of a leaf's edges into a block
-        for edge in self.graph.edges:
-            if edge.source not in self.column:
-                first.setdefault((edge.source, self.column[edge.target]), (edge.target, edge.argument))
-        for i, placed in enumerate(self.placed):
-            taps = sorted((placed.at(tap)[0], leaf) for leaf, tap in placed.layout.taps.items())
-            for (x, leaf), (limit, _) in pairwise([*taps, (placed.right + self.gap / 2, -1)]):
-                if (leaf, i) not in first or not self.graph.vertices[leaf].name:
+        first: dict[tuple[int, int], Edge] = {}  # of a leaf's edges into a block
+        for edge in self.edges[Way.LINE]:
+            first.setdefault((edge.source, id(self.arrangement.home(edge.target))), edge)
+        for block in self.blocks:
+            move, floor = self.grid.mover(block), self.grid.floor[block.place.row]
+            taps = sorted((move(tap)[0], source) for source, tap in self.inside[id(block)].taps.items())
+            end = self.grid.spans[id(block)][1] + self.grid.gap / 2
+            for (x, leaf), (limit, _) in pairwise([*taps, (end, -1)]):
+                into = first.get((leaf, id(block)))
+                if into is None or self.arrangement.block_of[leaf] is not None or not self.graph.vertices[leaf].name:
                     continue
-                extent = width(visible(vertex_lines(self.graph.vertices[leaf])[0]), NOTE_SIZE)
+                extent = width(visible(self.lettering.branch(into, self.graph)), NOTE_SIZE)
                 if self.turned:
-                    self.layout.branch_names[first[leaf, i]] = x - 6, floor + BRANCH + 4 + extent / 2
+                    self.layout.branch_names[into.slot] = x - 6, floor + 11 + extent / 2
                 elif extent + 6 < limit - x:
-                    self.layout.branch_names[first[leaf, i]] = x + 3 + extent / 2, floor
+                    self.layout.branch_names[into.slot] = x + 3 + extent / 2, floor
 
     # ---- edges between blocks
 
-    def _connect_blocks(self) -> None:
-        ends = dict.fromkeys(vertex for edge in self.between for vertex in (edge.source, edge.target))
+    def _ends(self) -> dict[int, Ends]:
+        """Where lines reach each operation's, and each unshared leaf's, block."""
+        used = sorted({block.place.column for block in self.blocks if not block.place.band})
+        number = {column: k for k, column in enumerate(used)}
+        columns = self.arrangement.columns
+        phases: dict[int, list[int]] = {}
+        for column in used:
+            if columns[column].steps:
+                phases.setdefault(columns[column].phase, []).append(number[column])
+        ends: dict[int, Ends] = {}
+        for block in self.blocks:
+            if block.place.band:
+                those = phases[block.column.phase]
+                where = Ends(those[0], those[-1] + 1, block.place.row)
+            else:
+                where = Ends(number[block.place.column], number[block.place.column] + 1, block.place.row)
+            ends.update(dict.fromkeys((*block.operations, *block.leaves), where))
+        return ends
+
+    def _connect(self, ends: dict[int, Ends]) -> None:
+        """The ways of all edges between blocks but those along lines."""
         sizes = dict(enumerate(self.sizes))
-        around = {id(placed.layout): surroundings(placed.layout, sizes) for placed in self.placed}
-        standing = {vertex: self._standing(vertex, around) for vertex in ends}
-        ceiling = max(placed.origin[1] + placed.layout.height for placed in self.placed) + PAD + HEADER
+        layouts = {id(inside): inside for inside in self.inside.values()}
+        around = {key: surroundings(inside, sizes) for key, inside in layouts.items()}
 
-        def place(net: Net, gap: int) -> Point:
-            left = self.placed[gap].left - self.gap if gap < len(self.placed) else self.placed[-1].right
-            return left + TRACK * (1 + self.lanes.track[net, gap]), ceiling + TRACK * (1 + self.lanes.lane[net])
+        def standing(vertex: int) -> Standing:
+            return self._standing(vertex, ends[vertex], around)
 
-        self.layout.crossing = {(edge.target, edge.argument) for edge in self.between}
-        arrived: dict[tuple[int, bool], dict[Net | Edge, int]] = {}  # at each side of a target, in order
-        for edge in self.between:
-            net = self.lanes.net_of.get(edge)
-            from_left = net is not None or self.column[edge.source] < self.column[edge.target]
+        for edge in self.edges[Way.RISE]:
+            source, target = self.arrangement.home(edge.source), self.arrangement.home(edge.target)
+            move = self.grid.mover(source)
+            rise = [move(point) for point in self.inside[id(source)].exits[self.arrangement.original_of(edge.source)]]
+            tap = self.grid.mover(target)(self.inside[id(target)].taps[self.arrangement.tap(edge)])
+            curve = self.layout.curves[edge.slot]
+            self.layout.curves[edge.slot] = Curve(joined(rise, upward(rise[-1], tap), curve.points), curve.tip)
+        for edge in self.edges[Way.GATHER]:
+            target = self.arrangement.home(edge.target)
+            tap = self.grid.mover(target)(self.inside[id(target)].taps[self.arrangement.tap(edge)])
+            line = gather(standing(edge.source), tap, self.lanes.net_of[edge.slot], self.grid.place)
+            curve = self.inside[id(target)].curves[self.begun[self.arrangement.tap(edge)]].map(self.grid.mover(target))
+            self.layout.curves[edge.slot] = Curve(joined(line, curve.points), curve.tip)
+        arrived: dict[tuple[int, bool], dict[Net | Slot, int]] = {}  # at each side of a target, in order
+        for edge in self.edges[Way.ACROSS]:
+            net = self.lanes.net_of.get(edge.slot)
+            start, end = standing(edge.source), standing(edge.target)
+            from_left = net is not None or start.ends.right == end.ends.left
             others = arrived.setdefault((edge.target, from_left), {})
-            count = others.setdefault(net or edge, len(others))
-            curve = connect(standing[edge.source], standing[edge.target], count, net, place)
-            self.layout.curves[edge.target, edge.argument] = curve
+            count = others.setdefault(net or edge.slot, len(others))
+            curve = self.layout.curves[edge.slot] = connect(start, end, count, net, self.grid.place)
             if words := edge_words(edge):
                 x, y = curve.points[0]
-                self.layout.notes[edge.target, edge.argument] = x + width(words, NOTE_SIZE) / 2 + 3, y + NOTE_SIZE
+                self.layout.notes[edge.slot] = x + width(words, NOTE_SIZE) / 2 + 3, y + NOTE_SIZE
+        self.layout.crossing = {edge.slot for way in (Way.ACROSS, Way.RISE, Way.GATHER) for edge in self.edges[way]}
 
-    def _standing(self, vertex: int, around: dict[int, dict[int, Surroundings]]) -> Standing:
-        placed = self.placed[self.column[vertex]]
-        near = around[id(placed.layout)][placed.block.places.get(vertex, vertex)]
-        y = placed.origin[1]
+    def _standing(self, vertex: int, ends: Ends, around: dict[int, dict[int, Surroundings]]) -> Standing:
+        block = self.arrangement.home(vertex)
+        near = around[id(self.inside[id(block)])][self.arrangement.original_of(vertex)]
+        left, right = self.grid.spans[id(block)]
+        y = self.grid.origins[id(block)][1]
         return Standing(
             self.layout.centres[vertex],
             self.sizes[vertex],
-            self.column[vertex],
-            placed.left,
-            placed.right,
+            ends,
+            left,
+            right,
             near.first,
             near.last,
             near.below + y,
@@ -298,17 +351,19 @@ class _Builder:
         )
 
 
-def _groups(operations: Sequence[int], paths: Sequence[tuple[str, ...]], levels: int = MODULE_LEVELS) -> list[Group]:
-    """Operations by module, as far as that tells them apart."""
-    shortest = min(map(len, paths), default=0)
-    level = 1 + next((i for i in range(shortest) if len({path[i] for path in paths}) > 1), shortest)
-    by_prefix: dict[tuple[str, ...], list[int]] = {}
+def _timed(block: Block) -> bool:
+    return block.in_time or block.place.band
+
+
+def _groups(operations: Sequence[int], paths: Sequence[Path], level: int, levels: int = MODULE_LEVELS) -> list[Group]:
+    """Operations by module, named by that many segments of their paths; within, as far as these tell them apart."""
+    by_prefix: dict[Path, list[int]] = {}
     for i, path in enumerate(paths):
         if len(path) >= level:
             by_prefix.setdefault(path[:level], []).append(i)
     groups = []
     for chosen in by_prefix.values():
-        members = [operations[i] for i in chosen]
-        inner = _groups(members, [paths[i] for i in chosen], levels - 1) if levels > 1 else []
+        members, theirs = [operations[i] for i in chosen], [paths[i] for i in chosen]
+        inner = _groups(members, theirs, shared(theirs) + 1, levels - 1) if levels > 1 else []
         groups.append(Group(level, members, inner))
     return groups

@@ -2,18 +2,25 @@
 
 One vertex for each recorded operation and each leaf, one edge for each argument that needed a gradient; constants are
 not recorded, so they are not here either. Picking one result of a call with several (``np.split``) is no operation of
-its own: it becomes the ``result`` of an edge. Nothing here points back to the graph, so a picture keeps no array alive;
-and as a backward walk leaves nodes and parents where they are, a released graph gives the same model.
+its own: it becomes the ``result`` of an edge. A node that stands for a stretch of time, a layer's sequence or a
+checkpoint, is replaced by what it stands for (``expansion``). Nothing here points back to the graph, so a picture keeps
+no array alive; and as a backward walk leaves nodes and parents where they are, a released graph gives the same model,
+but for those stretches: what they were computed from is gone, and each is one vertex.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, field
 from typing import Any
 
-from ..graph import Node, newest_first
+from ..backward import seed
+from ..graph import Node
+from ..primitives import keeping_everything
 from ..tensor import Tensor
-from ..walk import ITEM
+from . import measures
+from .expansion import Expansion
+from .measures import Flow, Values
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +31,12 @@ class Vertex:
         order: The node's number in order of creation, by which what a walk observes finds its vertex.
         shape: Of the result; of each result in turn where there are several.
         where: Operation, module path and step in words, as error messages have them.
+        gradient: The 2-norm of the output's gradient with respect to the result (to all of them together); None where
+            it was not asked for, or none flows back to here.
+        values: What the numbers of the result (of all of them) are like; None where that was not asked for, or the
+            graph has not kept them, nor what they can be computed from.
+        stands_for: The indices of the recorded vertices that a folded one stands for.
+        steps: From how many time steps those are.
     """
 
     order: int
@@ -34,6 +47,15 @@ class Vertex:
     path: str
     step: int | None
     where: str
+    gradient: float | None = field(default=None, kw_only=True)
+    values: Values | None = field(default=None, kw_only=True)
+    stands_for: tuple[int, ...] = field(default=(), kw_only=True)
+    steps: int = field(default=1, kw_only=True)
+
+    @property
+    def is_box(self) -> bool:
+        """Does it stand for operations, rather than being one?"""
+        return self.operation is not None and not self.dtype
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +66,11 @@ class Edge:
         source, target: Indices of vertices.
         result: Which of the source's results; None where it has one.
         name: The name given to that one of several results.
+        delay: How many time steps later its target is, where the picture draws several steps in one place.
+        stands_for: The numbers of the recorded edges that a folded one stands for.
+        folded: Does it, or may it, stand for several?
+        gradient: The 2-norm of what flows back along it: of a shared weight's gradient, this use's own share. None
+            where it was not asked for, or nothing flows.
     """
 
     source: int
@@ -51,6 +78,15 @@ class Edge:
     argument: int
     result: int | None = None
     name: str | None = None
+    delay: int = 0
+    stands_for: tuple[int, ...] = ()
+    folded: bool = False
+    gradient: float | None = field(default=None, kw_only=True)
+
+    @property
+    def slot(self) -> tuple[int, int]:
+        """What tells it from every other edge."""
+        return self.target, self.argument
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +102,21 @@ class Graph:
     output: tuple[int, int | None]
 
 
-def recorded(output: Tensor) -> Graph:
+def recorded(output: Tensor, *, gradients: bool = False, values: bool = False) -> Graph:
     """Read the graph that ``output`` was computed by, in time linear in its size (but for one sort).
+
+    Layers and checkpoints are computed once more to see their steps; the graph itself stays as it is.
+
+    Args:
+        output: Any tensor with a graph.
+        gradients: Walk back from ``output``, which must be one number, and note how much gradient flows. No ``grad``
+            changes; hooks run.
+        values: Note what the numbers are like.
 
     Raises:
         TypeError: ``output`` is not a tensor.
-        RuntimeError: nothing it came from needs a gradient, so nothing was recorded.
+        RuntimeError: nothing it came from needs a gradient, so nothing was recorded; with ``gradients`` also what
+            ``backward()`` raises: it is not a scalar, or its graph was released.
 
     >>> import tinygrad_rnn as tg
     >>> from tinygrad_rnn.drawing.model import recorded
@@ -90,34 +135,40 @@ def recorded(output: Tensor) -> Graph:
             f"draw: {words} has no graph: nothing it came from needs a gradient, or it was computed under no_grad or "
             f"detached"
         )
-    nodes = [node for node in reversed(newest_first([output.node])) if node.primitive is not ITEM]
-    index = {node.order: i for i, node in enumerate(nodes)}
+    start = seed(output, None, create_graph=False) if gradients else None
+    with keeping_everything() if values else nullcontext():  # all that an expansion records, then, is known
+        expansion = Expansion(output.node)
+    if expansion.maker(output.node) is None:  # unrolled, it is a constant
+        expansion = Expansion(output.node, unroll=False)
+    flow = Flow() if start is None else measures.flow(expansion, start)
+    known = measures.values(expansion, output) if values else {}
+    index = {node.order: i for i, node in enumerate(expansion.calls)}
     edges = []
-    for i, node in enumerate(nodes):
+    for i, node in enumerate(expansion.calls):
         for argument, parent in enumerate(node.parents):
-            if parent is not None:
-                maker, result, name = _made_by(parent)
-                edges.append(Edge(index[maker.order], i, argument, result, name))
-    maker, result, _ = _made_by(output.node)
-    return Graph(tuple(_vertex(node) for node in nodes), tuple(edges), (index[maker.order], result))
+            if parent is not None and (made := expansion.maker(parent)) is not None:
+                maker, result, name = made
+                gradient = flow.edges.get((node.order, argument))
+                edges.append(Edge(index[maker.order], i, argument, result, name, gradient=gradient))
+    vertices = [
+        _vertex(node, expansion.name(node), flow.vertices.get(node.order), known.get(node.order))
+        for node in expansion.calls
+    ]
+    made = expansion.maker(output.node)
+    assert made is not None
+    return Graph(tuple(vertices), tuple(edges), (index[made[0].order], made[1]))
 
 
-def _made_by(node: Node) -> tuple[Node, int | None, str | None]:
-    """The call that made a node: for one of several results the call, which result it is, and the result's name."""
-    if node.primitive is not ITEM:
-        return node, None, None
-    (call,) = node.parents
-    assert call is not None
-    assert node.args is not None  # the walk leaves these: which result it is is structure, not a saved array
-    return call, node.args[0], _name(node)
-
-
-def _name(node: Node) -> str | None:
-    return None if node.name is None else str(node.name)
-
-
-def _vertex(node: Node) -> Vertex:
-    operation = None if node.primitive is None else node.primitive.name
+def _vertex(node: Node, name: str | None, gradient: float | None, values: Values | None) -> Vertex:
     return Vertex(
-        node.order, operation, _name(node), tuple(node.shape), str(node.dtype), node.path, node.step, node.words()
+        node.order,
+        None if node.primitive is None else node.primitive.name,
+        name,
+        tuple(node.shape),
+        str(node.dtype),
+        node.path,
+        node.step,
+        node.words(),
+        gradient=gradient,
+        values=values,
     )

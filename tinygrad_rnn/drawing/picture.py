@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import operator
 import os
 import secrets
+from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, SupportsIndex
 
 from ..tensor import Tensor
+from .colours import GradientScale
 from .dot import source
+from .fold import Folded, cells, rolled, whole, without
 from .layout import lay_out_graph
 from .model import Graph, recorded
+from .page import page
 from .renderers import NoGraphvizError, run
+from .timeline import Timeline, timeline
+from .words import Lettering, vertex_lines
 
-VIEWS = ("unrolled",)
+VIEWS = ("unrolled", "cells", "rolled")
 DIRECTIONS = ("LR", "TB")
-SUFFIXES = (".svg", ".png", ".pdf", ".dot")
+SUFFIXES = (".svg", ".html", ".png", ".pdf", ".dot")
 
 
 class Drawing:
@@ -28,21 +35,50 @@ class Drawing:
         graph: What was drawn: vertices, edges, steps.
     """
 
-    def __init__(self, graph: Graph, direction: str) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        view: str = "unrolled",
+        steps: int | Iterable[int] | None = None,
+        direction: str = "LR",
+        *,
+        gradients: bool = False,
+        values: bool = False,
+    ) -> None:
         self.graph = graph
-        self._direction = direction
+        self.view, self._direction, self._gradients, self._values = view, direction, gradients, values
+        self._timeline = timeline(graph)
+        self._kept = None if steps is None else kept_columns(self._timeline, steps)
+
+    @cached_property
+    def drawn(self) -> Folded:
+        """The graph as it is drawn: its vertices and edges say which recorded ones they stand for."""
+        if self.view == "rolled":
+            return rolled(self.graph, self._timeline)
+        if self.view == "cells":
+            return cells(self.graph, self._timeline)
+        if self._kept is not None:
+            return without(self.graph, self._timeline, self._kept)
+        return whole(self.graph, self._timeline)
 
     @cached_property
     def source(self) -> str:
         """The picture as DOT, Graphviz's language, with all positions: ``neato -n2`` draws it."""
-        return source(self.graph, lay_out_graph(self.graph, self._direction))
+        scale = None
+        if self._gradients:
+            norms = [vertex.gradient for vertex in self.graph.vertices] + [edge.gradient for edge in self.graph.edges]
+            scale = GradientScale.of(norms)
+        lettering = Lettering.of(self.drawn, self.graph, scale, self._values)
+        layout = lay_out_graph(self.drawn.graph, self.drawn.timeline, self._direction, lettering)
+        return source(self.graph, self.drawn, layout, lettering, self.view)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the picture to a file, whole or not at all, and return its path.
 
         Args:
-            path: Its suffix says what is written. ``.svg`` needs any Graphviz, ``.png`` and ``.pdf`` the program
-                ``dot`` on the PATH, ``.dot`` none (without any, its positions come from a plainer layout).
+            path: Its suffix says what is written. ``.svg`` and ``.html`` (the picture on a page of its own, which any
+                browser opens) need any Graphviz, ``.png`` and ``.pdf`` the program ``dot`` on the PATH, ``.dot`` none
+                (without any, its positions come from a plainer layout).
 
         Raises:
             ValueError: an unknown suffix.
@@ -61,7 +97,12 @@ class Drawing:
             raise ValueError(f"save: expected a file name ending in {', '.join(SUFFIXES)}, got {str(path)!r}")
         if not path.parent.is_dir():
             raise FileNotFoundError(f"save: there is no folder {str(path.parent)!r} to write {path.name!r} into")
-        content = self.source.encode() if suffix == ".dot" else run(self.source, suffix[1:], placed=True)
+        if suffix == ".dot":
+            content = self.source.encode()
+        elif suffix == ".html":
+            content = self._page().encode()
+        else:
+            content = run(self.source, suffix[1:], placed=True)
         unfinished = path.parent / f".{secrets.token_hex(8)}.unfinished"
         try:
             unfinished.write_bytes(content)
@@ -70,6 +111,15 @@ class Drawing:
             unfinished.unlink(missing_ok=True)
         return path
 
+    def _page(self) -> str:
+        svg = run(self.source, "svg", placed=True).decode()
+        output = vertex_lines(self.graph.vertices[self.graph.output[0]])[0]
+        summary = f"Nodes: {len(self.graph.vertices)} · edges: {len(self.graph.edges)} · time steps: {self._steps()}"
+        return page(svg, f"Graph of {output}", summary)
+
+    def _steps(self) -> int:
+        return len({vertex.step for vertex in self.graph.vertices if vertex.operation is not None} - {None})
+
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         try:
             return {"image/svg+xml": run(self.source, "svg", placed=True).decode(), "text/plain": repr(self)}
@@ -77,23 +127,41 @@ class Drawing:
             return {"text/plain": f"{self!r}: {error}"}
 
     def __repr__(self) -> str:
-        steps = len({vertex.step for vertex in self.graph.vertices if vertex.operation is not None} - {None})
-        return f"<Drawing nodes={len(self.graph.vertices)} edges={len(self.graph.edges)} steps={steps}>"
+        return f"<Drawing nodes={len(self.graph.vertices)} edges={len(self.graph.edges)} steps={self._steps()}>"
 
 
-def draw(output: Tensor, *, view: str = "unrolled", direction: str = "LR") -> Drawing:
+def draw(
+    output: Tensor,
+    *,
+    view: str = "unrolled",
+    gradients: bool = False,
+    values: bool = False,
+    steps: int | Iterable[int] | None = None,
+    direction: str = "LR",
+) -> Drawing:
     """Draw the graph that a tensor was computed by: for a recurrent net, the unrolled network.
 
     Each time step (``tg.scope(step=t)``; ``tg.scan`` and layers set it) is a column, in which each operation stands
     where it stands in every other. The state runs from column to column in black. A leaf that several steps share, a
     weight, is one box with one line of its own colour, from which every step branches off; a leaf that one step alone
-    uses, an input, is white. What was computed before the loop stands left of it, what comes after, right. Names show
-    (``name=`` of a tensor), frames show modules, and tooltips tell where each node was recorded. The output has a bold
-    border. Constants are not recorded, so they do not appear.
+    uses, an input, is white. What was computed before the loop stands left of it, what comes after, right; further
+    layers stand above, what gathers or feeds all steps at once on a band across them, and what begins with another
+    loop's last state, a decoder, to its right. Names show (``name=`` of a tensor), frames show modules, and tooltips
+    tell where each node was recorded. The output has a bold border. Constants are not recorded, so they do not appear.
+    A layer's fused sequence, and what ``checkpoint=`` did not keep, is run once more to show its operations.
 
     Args:
-        output: Any tensor with a graph, also after ``backward()`` has released it.
-        view: ``"unrolled"``: every operation.
+        output: Any tensor with a graph, also after ``backward()`` has released it; a fused sequence that was released
+            is one box.
+        view: ``"unrolled"``: every operation. ``"cells"``: a box for each module in each step, shared weights written
+            on the edges along which they act (lecture, section 1, "RNN Diagram"). ``"rolled"``: a box for each module,
+            edges from one step to another marked with their delay.
+        gradients: Colour everything by the 2-norm of the gradient of ``output``, a scalar, on a logarithmic scale; of a
+            shared weight, each use by its own share. A backward walk of its own finds them; no ``grad`` changes.
+        values: Write mean and standard deviation of what each operation computed, and the share of saturated units of
+            tanh and sigmoid, of zeros of relu; as far as the graph has kept it or it can be computed again.
+        steps: For long sequences, in the view ``"unrolled"``: the number of time steps to draw at either end, or those
+            to draw (``range(10, 20)``). The others become one box, which says how many they are.
         direction: Of time: ``"LR"``, left to right, or ``"TB"``, top to bottom; of the computation where there is no
             time.
 
@@ -101,9 +169,9 @@ def draw(output: Tensor, *, view: str = "unrolled", direction: str = "LR") -> Dr
         A drawing: ``.source`` is DOT, ``.save("graph.svg")`` writes a file, and a notebook shows it.
 
     Raises:
-        TypeError: ``output`` is not a tensor.
-        ValueError: an unknown view or direction.
-        RuntimeError: the tensor has no graph.
+        TypeError: ``output`` is not a tensor, or ``steps`` are no whole numbers.
+        ValueError: an unknown view or direction; ``steps`` that there are none of, or in another view.
+        RuntimeError: the tensor has no graph; with ``gradients``, it is no scalar, or its graph was released.
 
     >>> import numpy as np, tinygrad_rnn as tg
     >>> w = tg.Tensor(np.eye(2), requires_grad=True, name="w")
@@ -121,4 +189,38 @@ def draw(output: Tensor, *, view: str = "unrolled", direction: str = "LR") -> Dr
         raise ValueError(f"draw: expected view to be one of {', '.join(map(repr, VIEWS))}, got {view!r}")
     if direction not in DIRECTIONS:
         raise ValueError(f"draw: expected direction to be {' or '.join(map(repr, DIRECTIONS))}, got {direction!r}")
-    return Drawing(recorded(output), direction)
+    if steps is not None and view != "unrolled":
+        raise ValueError(f"draw: steps= is for view 'unrolled', got view={view!r}, which has a box for all of a step")
+    graph = recorded(output, gradients=gradients, values=values)
+    return Drawing(graph, view, steps, direction, gradients=gradients, values=values)
+
+
+def kept_columns(timeline: Timeline, steps: int | Iterable[int]) -> set[int]:
+    """The columns that ``steps`` chooses: the first and last k of each phase, or those of the steps named.
+
+    Raises:
+        TypeError: neither a whole number nor whole numbers.
+        ValueError: less than one, or none of those that there are.
+    """
+    phases: dict[int, list[int]] = {}
+    for k, column in enumerate(timeline.columns):
+        if column.steps:
+            phases.setdefault(column.phase, []).append(k)
+    if isinstance(steps, Iterable):
+        wanted = {_whole(step) for step in steps}
+        chosen = {k for columns in phases.values() for k in columns if timeline.columns[k].steps[0] in wanted}
+        if not chosen:
+            there = sorted({step for column in timeline.columns for step in column.steps})
+            words = f"has steps {there[0]} to {there[-1]}" if there else "has no time steps"
+            raise ValueError(f"draw: expected steps to name some of the graph's, got {steps!r}; it {words}")
+        return chosen
+    count = _whole(steps)
+    if count < 1:
+        raise ValueError(f"draw: expected steps, how many to draw at either end, to be at least 1, got {count}")
+    return {k for columns in phases.values() for k in (*columns[:count], *columns[max(len(columns) - count, 0) :])}
+
+
+def _whole(step: object) -> int:
+    if isinstance(step, bool) or not isinstance(step, SupportsIndex):
+        raise TypeError(f"draw: expected steps to be a whole number, or several such as range(10, 20), got {step!r}")
+    return operator.index(step)

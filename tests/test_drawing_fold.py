@@ -1,0 +1,219 @@
+"""Folded pictures: boxes for modules, one place for all steps, steps left out; and every count exact."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+
+pytest.importorskip("hypothesis", reason="property tests need the extra testing")
+from drawing_programs import leaf, loops, programs, run, unroll
+from hypothesis import given
+from hypothesis import strategies as st
+
+import tinygrad_rnn as tg
+from tinygrad_rnn.drawing.fold import cells, rolled, whole, without
+from tinygrad_rnn.drawing.model import recorded
+from tinygrad_rnn.drawing.picture import kept_columns
+from tinygrad_rnn.drawing.timeline import timeline
+from tinygrad_rnn.testing import strategies
+
+
+def every_step(graph, time):
+    return without(graph, time, range(len(time.columns)))
+
+
+def ends(graph, time):
+    return without(graph, time, kept_columns(time, 1))
+
+
+def middle(graph, time):
+    return without(graph, time, [len(time.columns) // 2])
+
+
+folds = st.sampled_from((whole, cells, rolled, every_step, ends, middle))
+
+
+def assert_counts_are_exact(output, fold):
+    """Each recorded operation in one vertex; each recorded edge in one edge, inside one vertex, or one use written."""
+    graph = recorded(output)
+    folded = fold(graph, timeline(graph))
+    drawn = folded.graph
+    held = Counter(i for vertex in drawn.vertices for i in vertex.stands_for)
+    written = Counter(n for tag in folded.tags for n in tag.uses)
+    missing = set(range(len(graph.vertices))) - set(held)
+    assert all(count == 1 for count in held.values())
+    assert missing == {graph.edges[n].source for n in written}  # a weight is a vertex, or written wherever it is used
+    assert all(graph.vertices[i].operation is None for i in missing)
+    home = {i: k for k, vertex in enumerate(drawn.vertices) for i in vertex.stands_for}
+    crossing = Counter(n for edge in drawn.edges for n in edge.stands_for)
+    assert all(count == 1 for count in crossing.values())
+    for n, edge in enumerate(graph.edges):
+        inside = edge.source in home and home[edge.source] == home[edge.target] and not crossing[n]
+        assert bool(crossing[n]) + bool(written[n]) + inside == 1
+    for edge in drawn.edges:
+        for n in edge.stands_for:
+            assert (home[graph.edges[n].source], home[graph.edges[n].target]) == (edge.source, edge.target)
+    for tag in folded.tags:
+        assert {graph.edges[n].source for n in tag.uses} == {tag.leaf}
+        assert {home[graph.edges[n].target] for n in tag.uses} == {tag.box}
+        slots = {edge.slot: edge for edge in drawn.edges}
+        assert tag.slot is None or tag.box in (slots[tag.slot].target, slots[tag.slot].source)
+    assert len({edge.slot for edge in drawn.edges}) == len(drawn.edges)
+    assert home[graph.output[0]] == drawn.output[0]
+    for vertex in drawn.vertices:  # what stands for nothing is a constant, and says so
+        assert vertex.stands_for or "not recorded" in vertex.where
+    return folded
+
+
+@given(programs, folds)
+def test_counts_are_exact_in_any_program(program, fold):
+    assert_counts_are_exact(run(program), fold)
+
+
+@given(loops, folds)
+def test_counts_are_exact_in_any_loop(loop, fold):
+    assert_counts_are_exact(unroll(loop), fold)
+
+
+@given(strategies.recurrent_nets(), folds)
+def test_counts_are_exact_in_any_net(net, fold):
+    assert_counts_are_exact(net(*net.inputs).sum(), fold)
+
+
+@given(programs)
+def test_whole_and_every_step_kept_fold_nothing(program):
+    graph = recorded(run(program))
+    time = timeline(graph)
+    for fold in (whole, every_step):
+        drawn = fold(graph, time).graph
+        assert all(len(one.stands_for) == 1 for one in (*drawn.vertices, *drawn.edges))
+        assert len(drawn.vertices) == len(graph.vertices)
+        assert len(drawn.edges) == len(graph.edges)
+
+
+# ------------------------------------------------------------------------------------------------- the lecture's nets
+
+
+def lecture_net(steps=4, module=True):
+    """Lecture, section 3: z = u x + w h, h = phi(z), r = v h, y = phi(r)."""
+    u, v, w = (tg.Tensor(0.5, requires_grad=True, name=name) for name in "uvw")
+    h, ys = tg.Tensor(0.0, requires_grad=True, name="h0"), []
+    for t in range(steps):
+        x = tg.Tensor(float(t), requires_grad=True, name=f"x{t}")
+        with tg.scope("h" if module else None, step=t):
+            h = np.tanh(u * x + w * h)
+        with tg.scope("y" if module else None, step=t):
+            ys.append(tg.functional.sigmoid(v * h))
+    return np.stack(ys).sum()
+
+
+def tags_of(folded, recorded_graph):
+    """For each weight's name, where it is written: on an edge from what to what, or in which box."""
+    names = [vertex.operation or vertex.name for vertex in folded.graph.vertices]
+    slots = {edge.slot: edge for edge in folded.graph.edges}
+    found = {}
+    for tag in folded.tags:
+        edge = slots.get(tag.slot)
+        where = names[tag.box] if edge is None else (names[edge.source], names[edge.target])
+        found.setdefault(recorded_graph.vertices[tag.leaf].name, []).append(where)
+    return found
+
+
+def test_cells_are_the_lectures_unrolled_graph():
+    graph = recorded(lecture_net())
+    folded = cells(graph, timeline(graph))
+    boxes = Counter((vertex.operation, vertex.step) for vertex in folded.graph.vertices if vertex.is_box)
+    assert boxes == {(name, t): 1 for name in "hy" for t in range(4)}
+    tags = tags_of(folded, graph)
+    assert tags["u"] == [(f"x{t}", "h") for t in range(4)]
+    assert tags["v"] == [("h", "y")] * 4
+    assert tags["w"] == [("h0", "h")] + [("h", "h")] * 3
+
+
+def test_rolled_is_the_lectures_graph_with_a_self_loop():
+    graph = recorded(lecture_net())
+    folded = rolled(graph, timeline(graph))
+    names = [vertex.operation or vertex.name for vertex in folded.graph.vertices]
+    assert sorted(names) == ["h", "h0", "stack", "sum", "x0 … x3", "y"]
+    arrows = {
+        (names[edge.source], names[edge.target]): (edge.delay, len(edge.stands_for)) for edge in folded.graph.edges
+    }
+    assert arrows == {
+        ("x0 … x3", "h"): (0, 4),
+        ("h0", "h"): (0, 1),
+        ("h", "h"): (1, 3),
+        ("h", "y"): (0, 4),
+        ("y", "stack"): (0, 4),
+        ("stack", "sum"): (0, 1),
+    }
+    assert set(tags_of(folded, graph)) == {"u", "v", "w"}
+
+
+def test_a_step_without_modules_is_one_box():
+    graph = recorded(lecture_net(module=False))
+    folded = cells(graph, timeline(graph))
+    assert [vertex.operation for vertex in folded.graph.vertices if vertex.is_box] == ["step"] * 4
+    assert [len(vertex.stands_for) for vertex in folded.graph.vertices if vertex.is_box] == [6] * 4
+
+
+def test_a_bias_is_written_in_the_box_and_constants_are_dashed_inputs():
+    w, u, b, h = leaf("w"), leaf("u"), leaf("b"), tg.Tensor(np.zeros((2, 2)))
+    for t in range(3):
+        with tg.scope("rnn", step=t):
+            h = np.tanh(np.ones((2, 2)) @ u + h @ w + b)
+    graph = recorded(h.sum())
+    folded = cells(graph, timeline(graph))
+    assert tags_of(folded, graph) == {
+        "u": [("input", "rnn")] * 3,
+        "w": [("constant", "rnn"), ("rnn", "rnn"), ("rnn", "rnn")],
+        "b": ["rnn"] * 3,
+    }
+    invented = [vertex.name for vertex in folded.graph.vertices if not vertex.stands_for]
+    assert sorted(invented) == ["constant", "input", "input", "input"]
+
+
+def test_modules_that_call_each_other_back_and_forth_are_one_box():
+    w, h = leaf("w"), leaf("h0")
+    for t in range(3):
+        with tg.scope("cell", step=t):
+            with tg.scope("gates"):
+                a = h @ w
+            with tg.scope("candidate"):
+                b = np.tanh(a)
+            with tg.scope("gates"):
+                h = b * a + b @ w
+    graph = recorded(h.sum())
+    folded = cells(graph, timeline(graph))
+    boxes = [vertex for vertex in folded.graph.vertices if vertex.is_box]
+    assert [len(vertex.stands_for) for vertex in boxes] == [5, 5, 5]
+    assert {vertex.operation for vertex in boxes} == {"cell"}
+
+
+def test_steps_left_out_are_counted():
+    graph = recorded(lecture_net(10))
+    folded = ends(graph, timeline(graph))
+    (left_out,) = (vertex for vertex in folded.graph.vertices if vertex.is_box)
+    assert left_out.operation == "… 8 steps"
+    assert len(left_out.stands_for) == 8 * 7  # u x, w h, +, tanh, v h, sigmoid; and x itself
+    into = [edge for edge in folded.graph.edges if folded.graph.vertices[edge.target] is left_out]
+    names = {folded.graph.vertices[edge.source].name: len(edge.stands_for) for edge in into}
+    assert {name: names[name] for name in "uvw"} == {"u": 8, "v": 8, "w": 8}
+
+
+def test_choice_of_steps():
+    time = timeline(recorded(lecture_net(6)))
+    steps = lambda kept: sorted(time.columns[k].steps[0] for k in kept)  # noqa: E731
+    assert steps(kept_columns(time, 2)) == [0, 1, 4, 5]
+    assert steps(kept_columns(time, 9)) == [0, 1, 2, 3, 4, 5]
+    assert steps(kept_columns(time, range(2, 4))) == [2, 3]
+    assert steps(kept_columns(time, [5, 77])) == [5]
+    with pytest.raises(ValueError, match=r"got \[77\]; it has steps 0 to 5"):
+        kept_columns(time, [77])
+    with pytest.raises(ValueError, match="at least 1, got 0"):
+        kept_columns(time, 0)
+    with pytest.raises(TypeError, match="whole number, or several such as"):
+        kept_columns(time, 1.5)
+    with pytest.raises(TypeError, match="whole number"):
+        kept_columns(time, True)
+    with pytest.raises(ValueError, match="it has no time steps"):
+        kept_columns(timeline(recorded(leaf("x") * 2)), [0])

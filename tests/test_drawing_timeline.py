@@ -1,0 +1,143 @@
+"""Where pictures put loops: further layers above, what begins with another's last state to its right."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("hypothesis", reason="property tests need the extra testing")
+from drawing_programs import leaf, loops, programs, run, unroll
+from hypothesis import given
+
+import tinygrad_rnn as tg
+from tinygrad_rnn.drawing.model import recorded
+from tinygrad_rnn.drawing.timeline import timeline
+
+X = np.ones((4, 2, 3), np.float32)
+
+
+def placed(output):
+    """Operations by place, and the columns' steps."""
+    graph = recorded(output)
+    time = timeline(graph)
+    found = {}
+    for vertex, place in zip(graph.vertices, time.places, strict=True):
+        assert (place is None) == (vertex.operation is None)
+        if place is not None:
+            found.setdefault(place, []).append(vertex)
+    return found, [column.steps for column in time.columns]
+
+
+def paths_by_row(found):
+    rows = {}
+    for place, vertices in found.items():
+        if any(vertex.step is not None for vertex in vertices):
+            rows.setdefault(place.row, set()).update(vertex.path for vertex in vertices if vertex.step is not None)
+    return [rows[row] for row in sorted(rows)]
+
+
+def bands(found):
+    """What stands on bands, from below."""
+    return [[vertex.operation for vertex in found[place]] for place in sorted(found, key=lambda p: p.row) if place.band]
+
+
+@given(programs)
+def test_each_step_has_its_column_in_any_program(program):
+    found, columns = placed(run(program))
+    for place, vertices in found.items():
+        for vertex in vertices:
+            assert vertex.step is None or (columns[place.column] == (vertex.step,) and not place.band)
+    for place in found:
+        assert not place.band or columns[place.column]
+    rows = {place.row for place in found}
+    assert rows == set(range(len(rows)))
+
+
+@given(loops)
+def test_one_loop_is_one_row_of_columns(loop):
+    found, columns = placed(unroll(loop))
+    steps = [steps for steps in columns if steps]
+    assert steps == sorted(steps)
+    assert len({place.row for place, vertices in found.items() if any(v.step is not None for v in vertices)}) <= 1
+
+
+def test_layers_stand_above_each_other_with_bands_between():
+    with tg.unrolled():
+        output, _ = tg.nn.RNN(3, 4, num_layers=2, bias=False)(X)
+    found, columns = placed(output.sum())
+    assert columns == [(), (0,), (1,), (2,), (3,), ()]
+    assert paths_by_row(found) == [{"layer 0"}, {"layer 1"}]
+    assert bands(found) == [["linear"], ["stack", "linear"]]
+
+
+def test_both_directions_share_columns():
+    with tg.unrolled():
+        output, _ = tg.nn.RNN(3, 4, bidirectional=True, bias=False)(X)
+    found, columns = placed(output.sum())
+    assert columns == [(), (0,), (1,), (2,), (3,), ()]
+    assert paths_by_row(found) == [{"layer 0"}, {"layer 0 reverse"}]
+
+
+@pytest.mark.parametrize("steps", [1, 3])
+def test_layers_of_one_step_and_loops_by_hand_stand_above_each_other(steps):
+    xs, w = [leaf(f"x{t}") for t in range(steps)], leaf("w")
+    for k in range(3):
+        h = np.zeros((2, 2))
+        for t in range(steps):
+            with tg.scope(f"layer {k}", step=t):
+                xs[t] = h = np.tanh(xs[t] @ w + h)
+    found, columns = placed(xs[-1].sum())
+    assert columns == [(), *((t,) for t in range(steps)), ()]
+    assert paths_by_row(found) == [{"layer 0"}, {"layer 1"}, {"layer 2"}]
+    assert bands(found) == []
+
+
+def encoder_decoder(first, second, same_path=False):
+    w, h, outputs = leaf("w"), leaf("h0"), []
+    for t in range(first):
+        with tg.scope("net" if same_path else "encoder", step=t):
+            h = np.tanh(h @ w)
+            outputs.append(h)
+    memory = np.stack(outputs).sum(axis=0)
+    for t in range(second):
+        with tg.scope("net" if same_path else "decoder", step=t):
+            h = np.tanh(h @ w + memory)
+    return h.sum()
+
+
+@pytest.mark.parametrize("same_path", [False, True])
+def test_decoder_stands_right_of_its_encoder(same_path):
+    """Also where a second pass of the same net goes on with the state of the first, and where all steps are read."""
+    found, columns = placed(encoder_decoder(3, 2, same_path))
+    assert columns == [(), (0,), (1,), (2,), (), (0,), (1,), ()]
+    between = [vertex.operation for place, vertices in found.items() if place.column == 4 for vertex in vertices]
+    assert between == ["stack", "sum"]
+    assert not bands(found)
+
+
+def test_cells_called_in_turns_are_one_loop():
+    w, states = leaf("w"), [leaf("a"), leaf("b")]
+    for t in range(3):
+        x = np.ones((2, 2))
+        for k in range(2):
+            with tg.scope(f"cell {k}", step=t):
+                x = states[k] = np.tanh(x @ w + states[k])
+    found, _ = placed(x.sum())
+    assert paths_by_row(found) == [{"cell 0", "cell 1"}]
+
+
+def test_seq2seq_reads_from_left_to_right():
+    tg.manual_seed(0)
+    net = tg.nn.Seq2Seq(tg.nn.Encoder(6, 3, 4, num_layers=2), tg.nn.Decoder(6, 3, 4, num_layers=2), end_token=0)
+    found, columns = placed(net.loss(np.array([[1], [2], [3]]), np.array([[4], [0]])))
+    steps = [steps for steps in columns if steps]
+    assert steps == [(0,), (1,), (2,), (0,), (1,)]
+    encoders = {place.column for place, vs in found.items() if any(v.path.startswith("encoder") for v in vs)}
+    decoders = {place.column for place, vs in found.items() if any(v.path.startswith("decoder/rnn/layer") for v in vs)}
+    assert max(encoders) <= 4 < min(decoders)
+
+
+def test_truncated_net_is_one_row():
+    w = leaf("w")
+    _, ys = tg.scan(lambda h, x: (np.tanh(h @ w + x),) * 2, tg.Tensor(np.zeros((2, 2))), np.ones((6, 2, 2)), truncate=2)
+    found, columns = placed(ys.sum())
+    assert columns == [(), (0,), (1,), (2,), (3,), (4,), (5,), ()]
+    assert {place.row for place in found} == {0}

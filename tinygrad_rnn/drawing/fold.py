@@ -1,0 +1,404 @@
+"""Graphs drawn smaller: a box for many operations, one place for many steps, a box for steps left out.
+
+What a folded vertex or edge stands for is noted in it, so that its counts are exact: every recorded operation is in one
+vertex, and every recorded edge is in one edge, or inside one vertex, or is one use of a weight written on the picture.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections import Counter
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import NamedTuple, TypeAlias
+
+from .blocks import arrange
+from .boxes import Box, boxes, path_of, shared
+from .copies import find_copies
+from .model import Edge, Graph, Vertex
+from .tags import Use, Where, find_uses
+from .timeline import Column, Place, Timeline
+
+Key: TypeAlias = Hashable
+Slot: TypeAlias = tuple[int, int]
+
+
+class Tag(NamedTuple):
+    """A weight written on the picture.
+
+    Attributes:
+        leaf: Which, in the recorded graph.
+        slot: The edge on which it is written; None: in the box.
+        at_end: At the edge's end, or else at its beginning.
+        uses: The numbers of the recorded edges that it stands for.
+    """
+
+    leaf: int
+    box: int
+    slot: Slot | None
+    at_end: bool
+    uses: tuple[int, ...]
+
+
+class Folded(NamedTuple):
+    """A graph as it is drawn.
+
+    Attributes:
+        graph: Its vertices and edges stand for those of the recorded one.
+        tags: Uses of shared leaves that are no edges here.
+    """
+
+    graph: Graph
+    timeline: Timeline
+    tags: tuple[Tag, ...] = ()
+
+
+def whole(graph: Graph, timeline: Timeline) -> Folded:
+    """Nothing folded: each vertex and edge stands for itself."""
+    vertices = tuple(replace(vertex, stands_for=(i,)) for i, vertex in enumerate(graph.vertices))
+    edges = tuple(replace(edge, stands_for=(number,)) for number, edge in enumerate(graph.edges))
+    return Folded(Graph(vertices, edges, graph.output), timeline)
+
+
+def cells(graph: Graph, timeline: Timeline) -> Folded:
+    """A box for each module and time step; shared leaves are written on the edges along which they act."""
+    return _modules(graph, timeline, timeline)
+
+
+def rolled(graph: Graph, timeline: Timeline) -> Folded:
+    """A box for each module; edges from one step to another bear a delay."""
+    return _modules(graph, timeline, _merged(timeline, lambda k: True))
+
+
+def without(graph: Graph, timeline: Timeline, kept: Collection[int]) -> Folded:
+    """The time steps but those in the columns ``kept``, each stretch of them and row one box."""
+    drawn = _merged(timeline, lambda k: k not in kept)
+    dropped = [p is not None and timeline.in_time(p) and p.column not in kept for p in timeline.places]
+    homes: dict[int, set[Place | None]] = {}  # of each leaf: the boxes of left-out steps that use it, or None
+    for edge in graph.edges:
+        if timeline.places[edge.source] is None:
+            homes.setdefault(edge.source, set()).add(drawn.places[edge.target] if dropped[edge.target] else None)
+    keys: list[Key | None] = []
+    for i, place in enumerate(drawn.places):
+        home = place if dropped[i] else None
+        if place is None and len(homes.get(i, ())) == 1:
+            (home,) = homes[i]
+        keys.append(i if home is None else home)
+    folding = _Folding(graph, timeline, drawn, keys, range(len(keys)))
+    return folding.folded([])
+
+
+def _merged(timeline: Timeline, out: Callable[[int], bool]) -> Timeline:
+    """The timeline with neighbouring steps in one column, those for which ``out`` holds."""
+    columns: list[Column] = []
+    column_of: list[int] = []
+    for k, column in enumerate(timeline.columns):
+        if k and column.steps and timeline.columns[k - 1].steps and out(k) and out(k - 1):
+            columns[-1] = columns[-1]._replace(steps=columns[-1].steps + column.steps)
+        else:
+            columns.append(column)
+        column_of.append(len(columns) - 1)
+    places = (None if p is None else p._replace(column=column_of[p.column]) for p in timeline.places)
+    return Timeline(tuple(columns), tuple(places))
+
+
+def _modules(graph: Graph, timeline: Timeline, drawn: Timeline) -> Folded:
+    box_of = boxes(graph, timeline)
+    users: dict[int, set[Box | None]] = {}
+    for edge in graph.edges:
+        if timeline.places[edge.source] is None:
+            users.setdefault(edge.source, set()).add(box_of[edge.target])
+    leaves = {leaf for leaf, where in users.items() if len(where) > 1}
+    arrangement = arrange(graph, timeline)
+    find_copies(graph, arrangement)
+    roles = [arrangement.original_of(i) for i in range(len(graph.vertices))]
+    once = {i for i, count in Counter(roles).items() if count > 1}  # those that others take the place of
+    keys: list[Key | None] = []
+    for i, (box, place) in enumerate(zip(box_of, drawn.places, strict=True)):
+        if box is None or place is None:
+            alike = len(drawn.columns) < len(timeline.columns) and roles[i] in once
+            keys.append(None if i in leaves else _Inputs(roles[i]) if alike else i)
+        else:
+            keys.append(box._replace(place=place))
+    folding = _Folding(graph, timeline, drawn, keys, roles)
+    return folding.folded(find_uses(graph, folding.index, roles, leaves))
+
+
+class _Inputs(NamedTuple):
+    """Leaves that are the same for each step, one of which they take the place of."""
+
+    original: int
+
+
+class _Bundle(NamedTuple):
+    """What tells a folded edge from others: of several values, of several steps between."""
+
+    source: int
+    target: int
+    role: Key
+    delay: int
+
+
+class _Spot(NamedTuple):
+    """Where a use of a weight is written: on an edge that stands for recorded ones, or on one for a constant."""
+
+    target: int
+    role: Key
+    bundle: _Bundle | None
+    at_end: bool
+
+
+class _Folding:
+    """Vertices put together by key (None: not drawn), and the edges between them.
+
+    Attributes:
+        index: For each recorded vertex the one that it is part of.
+        members: The recorded vertices of each.
+    """
+
+    def __init__(
+        self, graph: Graph, timeline: Timeline, drawn: Timeline, keys: Sequence[Key | None], roles: Sequence[int]
+    ) -> None:
+        self.graph, self.timeline, self.drawn, self.roles = graph, timeline, drawn, roles
+        self.index: list[int | None] = []
+        self.members: list[list[int]] = []
+        self.keys: list[Key] = []
+        known: dict[Key, int] = {}
+        for i, key in enumerate(keys):
+            if key is None:
+                self.index.append(None)
+                continue
+            k = known.setdefault(key, len(self.members))
+            if k == len(self.members):
+                self.members.append([])
+                self.keys.append(key)
+            self.members[k].append(i)
+            self.index.append(k)
+        self.bundles: dict[_Bundle, list[int]] = {}
+        self.bundle_of: dict[int, _Bundle] = {}
+        self.leaving: dict[int | None, _Bundle] = {}  # of each vertex, the first edge by which its result leaves
+        for number, edge in enumerate(graph.edges):
+            source, target = self.index[edge.source], self.index[edge.target]
+            if source is None or target is None or (source == target and not self._delay(edge)):
+                continue
+            role: Key = (self.roles[edge.source], edge.result, self._distance(edge))
+            if isinstance(self.keys[target], int):
+                role = edge.argument if isinstance(self.keys[source], int) else "left out"
+            bundle = self.bundle_of[number] = _Bundle(source, target, role, self._delay(edge))
+            self.bundles.setdefault(bundle, []).append(number)
+            self.leaving.setdefault(edge.source, bundle)
+        self.arguments: dict[tuple[Key, Key], int] = {}
+        self.taken: set[Slot] = set()
+        self.initial: set[int] = set()  # what is an initial state
+
+    def _distance(self, edge: Edge) -> int | None:
+        """From which step to which an edge between steps of one phase leads, in columns."""
+        start, end = self.timeline.places[edge.source], self.timeline.places[edge.target]
+        if start is None or end is None or not (self.timeline.in_time(start) and self.timeline.in_time(end)):
+            return None
+        same = self.timeline.columns[start.column].phase == self.timeline.columns[end.column].phase
+        return end.column - start.column if same else None
+
+    def _delay(self, edge: Edge) -> int:
+        start, end = self.drawn.places[edge.source], self.drawn.places[edge.target]
+        if start is None or end is None or start.column != end.column or isinstance(self._key(edge.source), Place):
+            return 0
+        return self._distance(edge) or 0
+
+    def _key(self, vertex: int) -> Key:
+        k = self.index[vertex]
+        return None if k is None else self.keys[k]
+
+    def folded(self, uses: Sequence[Use]) -> Folded:
+        """The graph of all that, its vertices in an order in which sources stand before targets."""
+        spots = [self._spots(use) for use in uses]
+        stubs = list(dict.fromkeys(spot for those in spots for spot in those if spot.bundle is None))
+        order = self._order()
+        number = {k: len(stubs) + i for i, k in enumerate(order)}
+        slots = self._slots(number)
+        edges = [self._edge(numbers, number[b.source], slots[b], b.delay) for b, numbers in self.bundles.items()]
+        for i, stub in enumerate(stubs):
+            edges.append(Edge(i, *self._slot(stub, slots, number), folded=True))
+        tags: dict[tuple[int, int, Slot | None, bool], list[int]] = {}
+        for use, those in zip(uses, spots, strict=True):
+            edge = self.graph.edges[use.edge]
+            box = number[self._drawn(edge.target)]
+            written: list[tuple[Slot | None, bool]] = [(self._slot(spot, slots, number), spot.at_end) for spot in those]
+            for slot, at_end in written or [(None, True)]:
+                tags.setdefault((edge.source, box, slot, at_end), []).append(use.edge)
+        vertices = [*(_stub(stub) for stub in stubs), *(self._vertex(k) for k in order)]
+        places = [*(self._before(stub.target) if stub.role != "input" else None for stub in stubs)]
+        places += [self._place(k) for k in order]
+        output = number[self._drawn(self.graph.output[0])], self.graph.output[1]
+        edges.sort(key=lambda edge: edge.slot)
+        return Folded(
+            Graph(tuple(vertices), tuple(edges), output),
+            Timeline(self.drawn.columns, tuple(places)),
+            tuple(Tag(*where, tuple(numbers)) for where, numbers in tags.items()),
+        )
+
+    def _slots(self, number: Mapping[int, int]) -> dict[_Bundle, Slot]:
+        """Of each folded edge its target and a number there."""
+        slots: dict[_Bundle, Slot] = {}
+        for bundle in sorted(self.bundles, key=lambda bundle: not bundle.delay):
+            slot = number[bundle.target], self._argument(bundle.target, self._role(bundle))
+            if slot in self.taken:  # where steps are one: an initial state, beside what an earlier step has computed
+                slot = number[bundle.target], self._argument(bundle.target, bundle)
+                self.initial.add(bundle.source)
+            slots[bundle] = slot
+            self.taken.add(slot)
+        return slots
+
+    def _slot(self, spot: _Spot, slots: Mapping[_Bundle, Slot], number: Mapping[int, int]) -> Slot:
+        if spot.bundle is not None:
+            return slots[spot.bundle]
+        slot = number[spot.target], self._argument(spot.target, spot.role)
+        return slot if slot not in self.taken else (slot[0], self._argument(spot.target, spot))
+
+    def _role(self, bundle: _Bundle) -> Key:
+        """What it is for its target, in the same terms for all steps: the first use of it there."""
+        those = [self.graph.edges[number] for number in self.bundles[bundle]]
+        if isinstance(self.keys[bundle.target], int):
+            return min(edge.argument for edge in those)
+        return min((self.roles[edge.target], edge.argument) for edge in those)
+
+    def _drawn(self, vertex: int) -> int:
+        k = self.index[vertex]
+        if k is None:
+            raise ValueError(f"vertex {vertex} is a weight that is not drawn")
+        return k
+
+    def _spots(self, use: Use) -> list[_Spot]:
+        target = self._drawn(self.graph.edges[use.edge].target)
+        if use.where is Where.IN:
+            bundles = dict.fromkeys(self.bundle_of[n] for n in use.edges)
+            return [_Spot(bundle.target, bundle.role, bundle, True) for bundle in bundles]
+        if use.where is Where.INPUT:
+            return [_Spot(target, "input", None, True)]
+        if use.where is Where.START:
+            return [_Spot(target, self._role(self.bundle_of[use.edges[0]]), None, True)]
+        bundle = self.leaving.get(use.result) if use.where is Where.OUT else None
+        return [] if bundle is None else [_Spot(bundle.target, bundle.role, bundle, False)]
+
+    def _order(self) -> list[int]:
+        """Sources before targets, otherwise as recorded; what runs in a circle through time as it was recorded."""
+        into: Counter[int] = Counter()
+        users: dict[int, list[int]] = {}
+        for bundle in self.bundles:
+            if not bundle.delay:
+                into[bundle.target] += 1
+                users.setdefault(bundle.source, []).append(bundle.target)
+        ready = [k for k in range(len(self.members)) if not into[k]]
+        order: list[int] = []
+        while ready:
+            k = heapq.heappop(ready)
+            order.append(k)
+            for user in users.get(k, ()):
+                into[user] -= 1
+                if not into[user]:
+                    heapq.heappush(ready, user)
+        done = set(order)
+        return order + [k for k in range(len(self.members)) if k not in done]
+
+    def _argument(self, target: int, role: Key) -> int:
+        """The number of an argument: the same in all steps of a box."""
+        key = self.keys[target]
+        if isinstance(key, int):
+            return role if isinstance(role, int) else -1
+        box: Key = key._replace(place=key.place._replace(column=-1)) if isinstance(key, Box) else key
+        return self.arguments.setdefault((box, role), len(self.arguments))
+
+    def _edge(self, numbers: Sequence[int], source: int, slot: Slot, delay: int) -> Edge:
+        those = [self.graph.edges[number] for number in numbers]
+        name = those[0].name or self.graph.vertices[those[0].source].name
+        edge = those[0] if len(those) == 1 else replace(those[0], gradient=_largest(edge.gradient for edge in those))
+        folded = not isinstance(self._key(those[0].target), int) or len(those) > 1
+        name = name if folded else those[0].name
+        return replace(
+            edge,
+            source=source,
+            target=slot[0],
+            argument=slot[1],
+            name=name,
+            delay=delay,
+            stands_for=tuple(numbers),
+            folded=folded,
+        )
+
+    def _place(self, k: int) -> Place | None:
+        place = next((place for i in self.members[k] if (place := self.drawn.places[i]) is not None), None)
+        if place is None and k in self.initial:
+            targets = {bundle.target for bundle in self.bundles if bundle.source == k}
+            return self._before(targets.pop()) if len(targets) == 1 else None
+        return place
+
+    def _before(self, k: int) -> Place | None:
+        """The place of an initial state: before the steps that it is for; of one in their midst, a cut, none."""
+        place = self._place(k)
+        if place is None or not self.drawn.in_time(place):
+            return None
+        phase = self.drawn.columns[place.column].phase
+        steps = [i for i, c in enumerate(self.drawn.columns) if c.steps and c.phase == phase]
+        if place.column not in (steps[0], steps[-1]):
+            return None
+        column = max(i for i, c in enumerate(self.drawn.columns) if not c.steps and c.phase == phase)
+        return Place(column, place.row)
+
+    def _vertex(self, k: int) -> Vertex:
+        members = self.members[k]
+        those = [self.graph.vertices[i] for i in members]
+        if isinstance(self.keys[k], int):
+            return replace(those[0], stands_for=tuple(members))
+        key = self.keys[k]
+        if len(those) == 1 and isinstance(key, Box) and not key.path:
+            return replace(those[0], path="", stands_for=tuple(members))
+        if isinstance(key, _Inputs):
+            names = [vertex.name or "leaf" for vertex in those]
+            name = names[0] if len(set(names)) == 1 else f"{names[0]} … {names[-1]}"
+            gradient = _largest(vertex.gradient for vertex in those)
+            return replace(those[0], name=name, gradient=gradient, values=None, stands_for=tuple(members))
+        steps = {vertex.step for vertex in those} - {None}
+        return Vertex(
+            those[0].order,
+            _title(self.keys[k], those, len(steps)),
+            None,
+            (),
+            "",
+            "",
+            those[0].step if len(steps) == 1 else None,
+            _contents(those),
+            gradient=_largest(vertex.gradient for vertex in those),
+            stands_for=tuple(members),
+            steps=max(len(steps), 1),
+        )
+
+
+def _largest(gradients: Iterable[float | None]) -> float | None:
+    known = [g for g in gradients if g is not None]
+    return max(known, key=lambda g: (math.isnan(g), g)) if known else None
+
+
+def _title(key: Key, members: Sequence[Vertex], steps: int) -> str:
+    """What a box is called: its module, or what it does, or how many steps it stands for."""
+    if isinstance(key, Place):
+        return f"… {steps} steps" if steps > 1 else "… 1 step"
+    if isinstance(key, Box) and key.path:
+        return "/".join(key.path)
+    names = {vertex.operation for vertex in members}
+    if len(names) == 1 and len(members) == max(steps, 1):
+        return str(names.pop())
+    common = path_of(members[0].path)[: shared([path_of(vertex.path) for vertex in members])]
+    return common[-1] if common else "step"
+
+
+def _contents(members: Sequence[Vertex]) -> str:
+    """All that is in a box, in words."""
+    counts = Counter(vertex.operation or "leaf" for vertex in members)
+    return ", ".join(f"{name} × {count}" if count > 1 else name for name, count in counts.items())
+
+
+def _stub(spot: _Spot) -> Vertex:
+    """What stands for a constant, which was not recorded."""
+    words = "input" if spot.role == "input" else "constant"
+    return Vertex(-1, None, words, (), "", "", None, f"{words}: it needs no gradient, so it was not recorded")

@@ -1,0 +1,143 @@
+"""What is written on a picture, and in its tooltips."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from .colours import GradientScale, norm_words
+from .fold import Folded, Tag
+from .labels import NOTE_SIZE, shape_words, shortened, visible, width
+from .model import Edge, Graph, Vertex
+
+
+def vertex_lines(vertex: Vertex) -> list[str]:
+    """What is written on a vertex: ``h = tanh`` or the leaf's name, and the shape; of a box its name and contents."""
+    name = shortened(vertex.name) if vertex.name else None
+    operation = shortened(vertex.operation) if vertex.operation is not None else None
+    first = f"{name} = {operation}" if name and operation else name or operation or "leaf"
+    if vertex.is_box:
+        count = len(vertex.stands_for)
+        words = f"{count:,} operations" if count > 1 else shortened(vertex.where)
+        return [first, f"{words} in {vertex.steps:,} steps" if vertex.steps > 1 else words]
+    return [first, shortened(shape_words(vertex.shape))] if vertex.dtype else [first]
+
+
+def edge_words(edge: Edge) -> str:
+    """What is written on an edge: which of several results it carries, and that one's name."""
+    number = "" if edge.result is None else f"[{edge.result}]"
+    return f"{shortened(edge.name)} {number}" if edge.name and number else number
+
+
+def vertex_tooltip(vertex: Vertex, gradients: bool, values: bool) -> list[str]:
+    """Name, where it was recorded, shape and dtype; what flows back to it; what its numbers are like."""
+    lines = [] if vertex.name is None else [vertex.name]
+    lines.append(vertex.where)
+    if vertex.is_box:
+        return [vertex.operation or "", *lines, *_gradient_lines(vertex, gradients, "largest gradient norm")]
+    if vertex.dtype:
+        lines.append(f"{shape_words(vertex.shape)} {vertex.dtype}")
+    lines += _gradient_lines(vertex, gradients and bool(vertex.dtype), "gradient norm")
+    if values and vertex.dtype:
+        v = vertex.values
+        lines.append(
+            "values: not kept by the graph"
+            if v is None
+            else f"mean {v.mean:.4g}, std {v.std:.4g}, from {v.smallest:.4g} to {v.largest:.4g}"
+        )
+        if v is not None and v.saturated is not None:
+            lines.append(f"{v.saturated:.1%} saturated")
+    return lines
+
+
+def _gradient_lines(vertex: Vertex, gradients: bool, words: str) -> list[str]:
+    return [f"{words} {norm_words(vertex.gradient)}"] if gradients else []
+
+
+def edge_tooltip(edge: Edge, source: str, target: str, gradients: bool) -> list[str]:
+    """From where to where, as which argument; how many recorded edges it stands for; what flows back along it."""
+    if not edge.stands_for:
+        return [f"{source} → {target}: not recorded"]
+    count = len(edge.stands_for)
+    lines = [f"{source} → {target}, argument {edge.argument}" if not edge.folded else f"{source} → {target}"]
+    if edge.delay:
+        lines.append(f"to the step {abs(edge.delay)} {'later' if edge.delay > 0 else 'earlier'}")
+    if edge.folded:
+        lines.append(f"{count:,} recorded edge{'s' if count > 1 else ''}")
+    if gradients:
+        lines.append(f"{'largest ' if count > 1 else ''}gradient norm {norm_words(edge.gradient)}")
+    return lines
+
+
+@dataclass(slots=True)
+class Lettering:
+    """All words of one picture, which layout makes room for.
+
+    Attributes:
+        lines: On each vertex; where weights are written in a box, their names in a last line.
+        in_boxes: For each vertex the weights written in it.
+        scale: Of gradients, if they are shown.
+        values: Are they shown?
+        room: How wide the widest weight is that is written on an edge.
+    """
+
+    lines: list[list[str]]
+    scale: GradientScale | None
+    values: bool
+    recorded: Graph
+    in_boxes: dict[int, list[Tag]] = field(default_factory=dict)
+    room: float = 0.0
+
+    @classmethod
+    def of(cls, folded: Folded, recorded: Graph, scale: GradientScale | None, values: bool) -> Lettering:
+        """The words of a folded graph."""
+        lettering = cls([], scale, values, recorded)
+        for tag in folded.tags:
+            if tag.slot is None:
+                lettering.in_boxes.setdefault(tag.box, []).append(tag)
+            else:
+                lettering.room = max(lettering.room, lettering.pill_width(tag))
+        for i, vertex in enumerate(folded.graph.vertices):
+            lines = vertex_lines(vertex)
+            if values and vertex.values is not None:
+                lines.append(f"{vertex.values.mean:.2g} ± {vertex.values.std:.2g}")
+                if vertex.values.saturated is not None:
+                    lines.append(f"{vertex.values.saturated:.0%} saturated")
+            if i in lettering.in_boxes:
+                wide = sum(lettering.pill_width(tag) + 3 for tag in lettering.in_boxes[i])
+                lines.append("n" * int(wide / width("n") + 1))
+            lettering.lines.append(lines)
+        return lettering
+
+    def written(self, i: int, vertex: Vertex) -> list[str]:
+        """The lines on a vertex, without what is written there by itself."""
+        return [*self.lines[i][:-1], " "] if i in self.in_boxes else self.lines[i]
+
+    def branch(self, edge: Edge, graph: Graph) -> str:
+        """What is written on a weight's way into a step."""
+        name = vertex_lines(graph.vertices[edge.source])[0]
+        return name if self.scale is None else f"{name} {norm_words(edge.gradient)}"
+
+    def pill(self, tag: Tag) -> str:
+        """What is written for a weight."""
+        name = vertex_lines(self.recorded.vertices[tag.leaf])[0]
+        if self.scale is None:
+            return name
+        return f"{name} {norm_words(_largest(self.recorded.edges[n].gradient for n in tag.uses))}"
+
+    def pill_width(self, tag: Tag) -> float:
+        """How wide that is."""
+        return width(visible(self.pill(tag)), NOTE_SIZE) + 8.0
+
+    def pill_tooltip(self, tag: Tag) -> list[str]:
+        """All about the uses of a weight that are written as one."""
+        count = len(tag.uses)
+        lines = [vertex_lines(self.recorded.vertices[tag.leaf])[0], f"used {count:,} time{'s' if count > 1 else ''}"]
+        if self.scale is not None:
+            largest = _largest(self.recorded.edges[n].gradient for n in tag.uses)
+            lines.append(f"{'largest ' if count > 1 else ''}gradient norm of a use {norm_words(largest)}")
+        return lines
+
+
+def _largest(norms: Iterable[float | None]) -> float | None:
+    return max((g for g in norms if g is not None), default=None)
