@@ -9,10 +9,10 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from . import adapters, chain, compiled, imports, layers, loop, machine, memory, steps
+from . import adapters, chain, compiled, imports, layers, loop, machine, memory, pictures, steps
 from .workers import FULL, QUICK, Worker
 
-PARTS = ("layers", "compiled", "memory", "loop", "steps", "import", "chain")
+PARTS = ("layers", "compiled", "memory", "loop", "steps", "import", "chain", "pictures")
 EXAMPLES = """
 examples:
   python -m benchmarks                                   everything (some 30 minutes, more where others disturb)
@@ -24,6 +24,7 @@ examples:
   python -m benchmarks layers --sizes 100,64,256,512     the layers at one size (T, B, in, hidden)
   python -m benchmarks compiled                          what a loop in C would give instead of NumPy's calls
   python -m benchmarks memory --checkpoint 50            what keeping each 50th state saves over a long sequence
+  python -m benchmarks pictures --limit 300              from a graph to an SVG, beside torchviz, which gets 5 minutes
   python -m benchmarks chain import --json results.json  two parts, and the results in a file
 """
 
@@ -51,6 +52,8 @@ def parser() -> argparse.ArgumentParser:
     answer.add_argument("--threads", type=int, default=2, metavar="N", help="threads of each library (default: 2)")
     words = "where other programs disturb, measure up to N times as long, and keep the quietest rounds (default: 3)"
     answer.add_argument("--patience", type=int, metavar="N", help=words)
+    words = f"for pictures: give torchviz so many seconds a picture (default: {pictures.LIMIT:g})"
+    answer.add_argument("--limit", type=float, metavar="SECONDS", default=pictures.LIMIT, help=words)
     words = "write the results and the machine's description here"
     answer.add_argument("--json", type=Path, metavar="FILE", help=words)
     return answer
@@ -66,6 +69,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         number = getattr(options, name)
         if number is not None and number < 1:
             parse.error(f"--{name}: expected at least 1, got {number}")
+    if not options.limit > 0:
+        parse.error(f"--limit: expected more than 0 seconds, got {options.limit:g}")
     libraries = [name for name in options.libraries if adapters.installed(name)]
     for name in options.libraries:
         if name not in libraries:
@@ -121,6 +126,10 @@ def measure(options: argparse.Namespace, parts: Sequence[str], libraries: Sequen
         length = chain.QUICK_LENGTH if options.quick else chain.LENGTH
         result = chain.run(longest, options.threads, length, effort)
         show("A chain of additions", "chain", result, chain.report(result))
+    if "pictures" in parts:
+        lengths = pictures.QUICK_LENGTHS if options.quick else pictures.LENGTHS
+        result = pictures.run(libraries, lengths, options.limit, options.threads, effort)
+        show("From a recorded graph to an SVG", "pictures", result, pictures.report(result))
     return results
 
 

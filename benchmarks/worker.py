@@ -15,6 +15,8 @@ import sys
 import time
 import traceback
 from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -23,6 +25,7 @@ from . import adapters
 from .adapters import Adapter, Arrays, Step
 from .cells import Size, layer_data, loss_of
 from .resident import memory, peak_of
+from .unrolled import NETS, Recorded
 
 
 class Bench:
@@ -31,7 +34,10 @@ class Bench:
     Attributes:
         lib: The adapter of the library that runs here.
         steps: The training steps prepared so far, by key.
+        recorded: The net to draw.
     """
+
+    recorded: Recorded
 
     def __init__(self, lib: Adapter) -> None:
         self.lib = lib
@@ -114,6 +120,33 @@ class Bench:
     def compile_seconds(self) -> float | None:
         """How long the step prepared last took to compile, if it was."""
         return self.lib.compile_seconds
+
+    def record(self, net: str, steps: int) -> float:
+        """Record the net to draw; before it, load what the first picture loads, and return the seconds of that."""
+        with TemporaryDirectory() as folder:
+            start = time.perf_counter()
+            self.lib.start_pictures(Path(folder) / "tiny.svg")
+            seconds = time.perf_counter() - start
+        self.recorded = NETS[net](self.lib, steps)
+        return seconds
+
+    def picture(self) -> dict[str, Any]:
+        """Draw it into an SVG file: its nodes and edges, the seconds, the peak of memory, the file's size.
+
+        The peak is of this process alone: a Graphviz that is a program of its own does not count.
+        """
+
+        def timed() -> tuple[tuple[int, int], float]:
+            start = time.perf_counter()
+            counts = self.lib.picture(*self.recorded, path)
+            return counts, time.perf_counter() - start
+
+        with TemporaryDirectory() as folder:
+            path = Path(folder) / "graph.svg"
+            ((nodes, edges), seconds), peak = peak_of(timed)
+            size = path.stat().st_size
+        found = {"nodes": nodes, "edges": edges, "seconds": seconds}
+        return found | {"bytes": peak.bytes, "method": peak.method, "svg_bytes": size}
 
     def longest_chain(self) -> float:
         return self.lib.longest_chain

@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 import os
 import pickle
+import select
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -35,20 +38,29 @@ class Worker:
             stdout=subprocess.PIPE,
             cwd=ROOT,
             env=os.environ | limits,
+            process_group=0,  # so that what it started can be ended with it
         )
 
     @property
     def process(self) -> int:
         return self._process.pid
 
-    def ask(self, method: str, *arguments: Any) -> Any:
-        """The answer of ``worker.Bench.method(*arguments)``; RuntimeError with the worker's words if it failed."""
+    def ask(self, method: str, *arguments: Any, limit: float | None = None) -> Any:
+        """The answer of ``worker.Bench.method(*arguments)``.
+
+        Raises:
+            RuntimeError: it failed; with the worker's words.
+            TimeoutError: no answer came within ``limit`` seconds; the worker is then no more.
+        """
         requests, answers = self._process.stdin, self._process.stdout
         assert requests is not None
         assert answers is not None
         try:
             pickle.dump((method, arguments), requests, protocol=5)
             requests.flush()
+            if limit is not None and not select.select([answers], [], [], limit)[0]:
+                self.kill()
+                raise TimeoutError(f"the worker of {self.library} took more than {limit:g} s for {method!r}")
             done, answer = pickle.load(answers)
         except (EOFError, BrokenPipeError):
             code = self._process.wait()
@@ -59,14 +71,24 @@ class Worker:
 
     def close(self) -> None:
         if self._process.stdin is not None:
-            self._process.stdin.close()
+            with suppress(BrokenPipeError):  # a request that it did not live to read
+                self._process.stdin.close()
         self._process.wait()
+
+    def kill(self) -> None:
+        """End it, whatever it is doing, with the programs that it has started."""
+        if self._process.poll() is None:
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self.close()
 
     def __enter__(self) -> Worker:
         return self
 
-    def __exit__(self, *exc: object) -> None:
-        self.close()
+    def __exit__(self, kind: object, *exc: object) -> None:
+        if kind is None:
+            self.close()
+        else:  # also an interrupt from the keyboard, which does not reach its process group
+            self.kill()
 
 
 class Turn(NamedTuple):
@@ -87,7 +109,7 @@ class Effort(NamedTuple):
     Attributes:
         blocks: Of each thing, alternating with the others'.
         seconds, repeats: Each block takes at least so long, and holds at least so many (less where a turn is brief).
-        chains, imports: How many of these; each takes a process of its own.
+        chains, imports, pictures: How many of these; each takes a process of its own.
         patience: Run at most so many times as much, where other programs disturb.
     """
 
@@ -96,11 +118,12 @@ class Effort(NamedTuple):
     repeats: int
     chains: int
     imports: int
+    pictures: int
     patience: int
 
 
-FULL = Effort(blocks=10, seconds=0.25, repeats=3, chains=3, imports=30, patience=3)
-QUICK = Effort(blocks=2, seconds=0.02, repeats=2, chains=1, imports=2, patience=1)
+FULL = Effort(blocks=10, seconds=0.25, repeats=3, chains=3, imports=30, pictures=5, patience=3)
+QUICK = Effort(blocks=2, seconds=0.02, repeats=2, chains=1, imports=2, pictures=1, patience=1)
 
 
 Repeat = tuple[float, float | None]  # seconds of the whole, and of its forward part

@@ -1,6 +1,6 @@
 """The benchmarks run and measure the same computation in each library; no test here depends on a time.
 
-The parts ``layers`` and ``memory`` have a file of their own, ``test_benchmarks_layers.py``.
+The parts ``layers`` and ``memory`` have a file of their own, ``test_benchmarks_layers.py``; so has ``pictures``.
 """
 
 import importlib.util
@@ -196,12 +196,51 @@ def test_a_worker_imports_only_its_own_library_and_the_parent_none(library: str)
     assert printed.splitlines() == ["[]", f"[{library!r}]"]
 
 
+def test_what_an_adapter_lacks_is_named() -> None:
+    code = """
+import numpy as np
+from benchmarks.adapters import load
+lib, array = load("floor"), np.ones(2)
+for lacking in (
+    lambda: lib.stack([array]), lambda: lib.split(array, 2), lambda: lib.variable(array),
+    lambda: lib.layer("lstm", {}, None), lambda: lib.picture(array, {}, None),
+):
+    try:
+        lacking()
+    except NotImplementedError as error:
+        print(error)
+"""
+    assert python(code).splitlines() == [
+        "floor has no stack of tensors",
+        "floor has no split of a tensor",
+        "floor has no leaves with a gradient",
+        "floor has no recurrent layers",
+        "floor has no pictures of graphs",
+    ]
+
+
+def test_a_worker_that_takes_too_long_is_ended() -> None:
+    code = """
+from benchmarks.workers import Worker
+with Worker("tinygrad_rnn", 1) as worker:
+    print(len(worker.ask("versions", limit=100)))
+    try:
+        worker.ask("chain", 100_000_000, 1, limit=0.5)
+    except TimeoutError as error:
+        print(error)
+    print(worker._process.returncode)
+"""
+    words = "the worker of tinygrad_rnn took more than 0.5 s for 'chain'"
+    assert python(code).splitlines() == ["3", words, "-9"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["looop"], "the parts are layers, compiled, memory, loop, steps, import, chain"),
+        (["looop"], "the parts are layers, compiled, memory, loop, steps, import, chain, pictures"),
         (["loop", "--sizes", "3,4,5"], "T,B,IN,HIDDEN"),
         (["loop", "--threads", "0"], "--threads: expected at least 1, got 0"),
+        (["pictures", "--limit", "0"], "--limit: expected more than 0 seconds, got 0"),
         (["memory", "--checkpoint", "0"], "--checkpoint: expected at least 1, got 0"),
         (["loop", "--libraries", "abacus"], "invalid choice"),
     ],

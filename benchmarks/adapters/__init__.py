@@ -15,7 +15,8 @@ import importlib.util
 import math
 import pkgutil
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -55,11 +56,11 @@ class Adapter:
 
     def stack(self, parts: Sequence[Any]) -> Any:
         """Tensors of one shape as one, along a new first axis."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{self.name} has no stack of tensors")
 
     def split(self, x: Any, parts: int) -> Sequence[Any]:
         """``parts`` equal pieces of the last axis."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{self.name} has no split of a tensor")
 
     def scan(self, step: CellStep, state: State, x: Any) -> Any:
         """The first array of each state, stacked, where ``state = step(state, x[t])``: a loop in Python."""
@@ -71,7 +72,7 @@ class Adapter:
 
     def variable(self, array: np.ndarray) -> Any:
         """A leaf that requires a gradient."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{self.name} has no leaves with a gradient")
 
     def clear(self, leaf: Any) -> None:
         """Forget the gradient of the step before."""
@@ -98,6 +99,19 @@ class Adapter:
 
         return walk
 
+    def step_scope(self, path: str, step: int) -> AbstractContextManager[Any]:
+        """Inside, operations are recorded as those of this time step, where the library can say so."""
+        return nullcontext()
+
+    def start_pictures(self, path: Path) -> None:
+        """Load whatever is loaded for the first picture, by drawing a tiny one."""
+        x = self.variable(np.ones(2, np.float32))
+        self.picture((x * x).mean(), {"x": x}, path)
+
+    def picture(self, output: Any, leaves: Mapping[str, Any], path: Path) -> tuple[int, int]:
+        """Draw the graph of ``output`` into an SVG file; return how many nodes and edges it has."""
+        raise NotImplementedError(f"{self.name} has no pictures of graphs")
+
     def training_step(self, loss: Loss, variables: Arrays, constants: Arrays) -> Step:
         """Make the function to be timed: forward, ``mark()``, backward; returns the gradient of each variable."""
         leaves = {name: self.variable(array) for name, array in variables.items()}
@@ -122,7 +136,7 @@ class Adapter:
             variables: Its parameters, with torch's names, and x.
             lengths: (B,) in 1..T, or None.
         """
-        raise NotImplementedError
+        raise NotImplementedError(f"{self.name} has no recurrent layers")
 
     def layer_step(self, cell: str, variables: Arrays, constants: Arrays, **options: Any) -> Step:
         """Like ``training_step``, of the library's own layer; its outputs receive the gradient ``upstream``."""

@@ -1,6 +1,8 @@
 """This library."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -52,6 +54,14 @@ class TinygradRNN(Adapter):
 
         leaves = {name: parameters[short] for name, short in names.items() if name != "x"}
         return self.step_of(apply, leaves | {"x": self.variable(variables["x"])}, constants["upstream"])
+
+    def step_scope(self, path: str, step: int) -> AbstractContextManager[Any]:
+        return tg.scope(path, step=step)
+
+    def picture(self, output: Any, _leaves: Mapping[str, Any], path: Path) -> tuple[int, int]:
+        drawing = tg.draw(output)
+        drawing.save(path)
+        return len(drawing.graph.vertices), len(drawing.graph.edges)
 
 
 def loaded(kind: Any, variables: Arrays, **options: Any) -> Any:

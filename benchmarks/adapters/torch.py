@@ -1,12 +1,15 @@
 """PyTorch on the CPU."""
 
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
+from .. import renderer
 from . import Adapter, Arrays
 
 
@@ -52,6 +55,21 @@ class Torch(Adapter):
 
     def use_threads(self, threads: int) -> None:
         torch.set_num_threads(threads)
+
+    def start_pictures(self, _path: Path) -> None:
+        import torchviz  # noqa: F401
+
+        # No tiny picture: the embedded Graphviz may fail on the second graph that its engine dot lays out.
+        renderer.laid_out("graph {}")
+
+    def picture(self, output: Any, leaves: Mapping[str, Any], path: Path) -> tuple[int, int]:
+        import torchviz
+
+        sys.setrecursionlimit(1_000_000)  # torchviz calls itself for each node on a path
+        dot = torchviz.make_dot(output, params=dict(leaves))
+        path.write_bytes(renderer.laid_out(dot.source))
+        edges = sum("->" in statement for statement in dot.body)
+        return len(dot.body) - edges, edges
 
 
 ADAPTER = Torch()
