@@ -21,7 +21,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import tinygrad_rnn as tg
-from tinygrad_rnn.drawing.colours import PALETTE, leaf_paints
+from tinygrad_rnn.drawing.colours import leaf_paints
 from tinygrad_rnn.drawing.labels import label, shortened, visible
 
 system_dot = pytest.mark.skipif(shutil.which("dot") is None, reason="needs Graphviz's program dot on the PATH")
@@ -80,6 +80,28 @@ def test_any_program_is_drawn_whole(program):
 @given(loops)
 def test_any_loop_is_drawn_whole(loop):
     assert_drawn(tg.draw(unroll(loop)))
+
+
+pictures = st.fixed_dictionaries(
+    {"direction": st.sampled_from(("LR", "TB")), "gradients": st.booleans(), "values": st.booleans()},
+    optional={"view": st.sampled_from(("cells", "rolled"))},
+)
+
+
+@some_graphviz
+@given(loops, pictures)
+def test_any_loop_is_drawn_whole_in_every_picture(loop, options):
+    output = unroll(loop).sum()
+    picture = tg.draw(output, **options)
+    assert_drawn(picture)
+    assert tg.draw(unroll(loop).sum(), **options).source == picture.source
+
+
+@some_graphviz
+@given(programs, st.integers(1, 3), st.booleans())
+def test_any_program_is_drawn_with_steps_left_out(program, steps, gradients):
+    output = run(program).sum()
+    assert_drawn(tg.draw(output, steps=steps, gradients=gradients))
 
 
 @given(programs)
@@ -182,27 +204,47 @@ def test_each_shared_leaf_has_one_colour_and_inputs_have_none():
     assert sorted(picture.graph.vertices[i].name for i in paints) == ["b", "u", "v", "w"]
 
 
-def test_twenty_leaves_are_told_apart():
-    weights = [leaf(f"w{k}") for k in range(20)]
-    x = weights[0]
-    for weight in weights[1:]:
-        x = x @ weight
-    assert len(set(leaf_paints(tg.draw(x).graph).values())) == 20
+# ------------------------------------------------------------------------------------------------- numbers
 
 
-def test_words_on_a_colour_can_be_read():
-    """Contrast of at least 4.5 to 1 (WCAG 2.1, level AA) of names on their leaf's colour; 2 to 1 of lines on paper."""
+def test_gradients_are_those_of_backward_and_change_nothing():
+    """A scalar net, so that norms are magnitudes: h_3 = w^3 h_0."""
+    w, h = (tg.Tensor(value, requires_grad=True, name=name) for value, name in ((0.1, "w"), (2.0, "h0")))
+    state = h
+    for t in range(3):
+        with tg.scope("rnn", step=t):
+            state = w * state
+    picture = tg.draw(state, gradients=True)
+    assert w.grad is None
+    assert h.grad is None
+    uses = [edge.gradient for edge in picture.graph.edges if picture.graph.vertices[edge.source].name == "w"]
+    assert uses == pytest.approx([0.01 * 2.0, 0.1 * 0.2, 0.02], rel=1e-6)
+    of = {vertex.name: vertex.gradient for vertex in picture.graph.vertices}
+    assert (of["w"], of["h0"]) == pytest.approx((3 * 0.1**2 * 2.0, 0.1**3), rel=1e-5)
+    assert "w 0.02" in picture.source
+    assert [f'label="1e{power}"' in picture.source for power in range(-4, 2)] == [False, True, True, True, True, False]
+    state.backward()
+    with pytest.raises(RuntimeError, match="released by an earlier backward walk"):
+        tg.draw(state, gradients=True)
+    with pytest.raises(RuntimeError, match="only a scalar has a gradient by itself"):
+        tg.draw(leaf("x") * 2, gradients=True)
 
-    def luminance(colour):
-        parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
-        r, g, b = (p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts)
-        return 0.2126 * r + 0.7152 * g + 0.0722 * b
 
-    for colour, words in PALETTE:
-        on = luminance({"white": "#FFFFFF", "black": "#000000"}[words])
-        light, dark = max(on, luminance(colour)), min(on, luminance(colour))
-        assert (light + 0.05) / (dark + 0.05) >= 4.5
-        assert 1.05 / (luminance(colour) + 0.05) >= 2.0
+@some_graphviz
+def test_values_are_written():
+    x = tg.Tensor([-10.0, 0.5, 10.0, 0.0], requires_grad=True, name="x")
+    svg = svg_of(tg.draw(np.tanh(x), values=True))
+    assert "50% saturated" in texts(svg)
+    y = np.tanh([-10.0, 0.5, 10.0, 0.0])
+    assert f"{y.mean():.2g} ± {y.std():.2g}" in texts(svg)
+    assert f"mean {y.mean():.4g}, std {y.std():.4g}, from -1 to 1" in html.unescape(svg)
+
+
+def test_steps_are_for_the_unrolled_view():
+    with pytest.raises(ValueError, match="steps= is for view 'unrolled', got view='cells'"):
+        tg.draw(rnn(3), view="cells", steps=2)
+    picture = tg.draw(rnn(9), steps=1)
+    assert [vertex.operation for vertex in picture.drawn.graph.vertices if vertex.is_box] == ["… 7 steps"]
 
 
 # ------------------------------------------------------------------------------------------------- hostile names

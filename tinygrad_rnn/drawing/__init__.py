@@ -1,9 +1,18 @@
 """Pictures of recorded graphs: ``tg.draw``.
 
-From a tensor to a picture in four steps, each a file of its own: ``model`` reads the recorded graph; ``blocks`` sorts
-it into time steps; ``layout`` (with ``block_layout`` for one step, and ``routes`` for the lines between steps) finds a
-place for everything; ``dot`` writes that down for Graphviz, which ``renderers`` runs. All of it takes time linear in
-the size of the graph, but for the layout of one step.
+From a tensor to a picture, each step a file of its own:
+
+- ``model`` reads the recorded graph (with ``expansion`` for what one node stands for, ``measures`` for gradients and
+  values);
+- ``timeline`` finds its loops, and each operation's column and row;
+- ``fold`` makes the views that show less than every operation (``boxes``: which operations are one, ``tags``: where
+  weights are written);
+- ``blocks`` and ``copies`` sort it into time steps, and find those that are alike;
+- ``layout`` finds a place for everything (``block_layout`` for one step, ``grid`` for columns and rows, ``routes`` and
+  ``curves`` for lines, ``marks`` for what is written over them; ``words``, ``labels`` and ``colours`` say how);
+- ``dot`` writes that down for Graphviz, which ``renderers`` runs, and ``page`` puts it on a page.
+
+All of it takes time linear in the size of the graph, but for the layout of one step.
 """
 
 from .picture import Drawing, draw

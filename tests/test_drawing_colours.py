@@ -1,0 +1,110 @@
+"""Colours of pictures: words can be read on them, gradients can be told apart, also in grey and by the colour-blind."""
+
+import math
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+pytest.importorskip("hypothesis", reason="property tests need the extra testing")
+from drawing_programs import leaf
+from hypothesis import given
+from hypothesis import strategies as st
+
+import tinygrad_rnn as tg
+from tinygrad_rnn.drawing.colours import NO_GRADIENT, NOT_FINITE, PALETTE, GradientScale, leaf_paints, norm_words
+from tinygrad_rnn.drawing.model import recorded
+
+norms = st.one_of(st.none(), st.just(math.nan), st.floats(0), st.floats(1e-8, 1e8))
+
+
+def linear(colour):
+    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    return np.array([p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts])
+
+
+def luminance(colour):
+    """Relative luminance (WCAG 2.1)."""
+    return linear({"white": "#FFFFFF", "black": "#000000"}.get(colour, colour)) @ [0.2126, 0.7152, 0.0722]
+
+
+def contrast(one, other):
+    light, dark = sorted((luminance(one), luminance(other)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+@pytest.mark.parametrize(("colour", "words"), PALETTE)
+def test_words_on_a_weights_colour_can_be_read(colour, words):
+    """Contrast of at least 4.5 to 1 (WCAG 2.1, level AA); 2 to 1 of lines on paper."""
+    assert contrast(colour, words) >= 4.5
+    assert contrast(colour, "white") >= 2.0
+
+
+@given(st.lists(norms, max_size=8), norms)
+def test_words_on_a_gradients_colour_can_be_read(known, norm):
+    scale = GradientScale.of(known)
+    assert 1 <= scale.high - scale.low <= 12
+    paint = scale.paint(norm)
+    assert contrast(paint.colour, paint.words) >= 4.5
+    assert contrast(paint.colour, "white") >= 1.9
+    assert 0.5 <= scale.line_width(norm) <= 4
+
+
+@given(st.floats(-300, 300), st.floats(-300, 300))
+def test_more_gradient_is_darker_and_wider(a, b):
+    """In grey and in print too: luminance falls all along the scale."""
+    scale = GradientScale(-6, 2)
+    small, large = sorted((10.0**a, 10.0**b))
+    assert luminance(scale.paint(small).colour) >= luminance(scale.paint(large).colour)
+    assert scale.line_width(small) <= scale.line_width(large)
+
+
+# How a reader without one kind of cone sees linear RGB: Viénot, Brettel and Mollon (1999).
+DEUTERANOPIA = np.array([[0.29275, 0.70725, 0.0], [0.29275, 0.70725, 0.0], [-0.02234, 0.02234, 1.0]])
+PROTANOPIA = np.array([[0.11238, 0.88762, 0.0], [0.11238, 0.88762, 0.0], [0.00401, -0.00401, 1.0]])
+
+
+@pytest.mark.parametrize("sight", [np.eye(3), DEUTERANOPIA, PROTANOPIA], ids=["all cones", "no green", "no red"])
+def test_decades_can_be_told_apart(sight):
+    scale = GradientScale(-6, 2)
+    seen = [np.cbrt(np.clip(sight @ linear(scale.paint(10.0**power).colour), 0, 1)) for power in range(-6, 3)]
+    steps = [np.abs(a - b).max() for a, b in pairwise(seen)]
+    assert min(steps) > 0.04
+
+
+def test_scale_spans_the_finite_norms():
+    assert GradientScale.of([None, 0.0, 0.02, 30.0, math.inf, math.nan]) == GradientScale(-2, 2)
+    assert GradientScale.of([1.0]) == GradientScale(-1, 0)
+    assert GradientScale.of([]) == GradientScale(-1, 0)
+    assert GradientScale.of([0.0, None]) == GradientScale(-1, 0)
+    assert GradientScale.of([1e-300, 10.0]) == GradientScale(-11, 1)
+
+
+def test_what_is_no_number_has_colours_of_its_own():
+    scale = GradientScale(-2, 2)
+    assert scale.paint(None) == scale.paint(0.0) == NO_GRADIENT
+    assert scale.paint(math.nan) == scale.paint(math.inf) == NOT_FINITE
+
+
+def test_norms_in_words():
+    words = [
+        norm_words(norm) for norm in (0.0, 1.234e-7, 0.01, 1.0, 99.4, 123.4, 1234.5, 5e300, math.inf, math.nan, None)
+    ]
+    assert words == ["0", "1.2e-7", "0.01", "1", "99", "123", "1.2e3", "5.0e300", "inf", "nan", "no gradient"]
+
+
+def test_twenty_leaves_are_told_apart():
+    weights = [leaf(f"w{k}") for k in range(20)]
+    x = weights[0]
+    for weight in weights[1:]:
+        x = x @ weight
+    assert len(set(leaf_paints(recorded(x)).values())) == 20
+
+
+def test_inputs_of_single_steps_have_no_colour():
+    w, h = leaf("w"), leaf("h0")
+    for t in range(3):
+        with tg.scope(step=t):
+            h = np.tanh(h @ w + leaf(f"x{t}"))
+    graph = recorded(h.sum())
+    assert [graph.vertices[i].name for i in leaf_paints(graph)] == ["w"]
