@@ -21,6 +21,7 @@ from tinygrad_rnn.drawing.model import recorded
 from tinygrad_rnn.drawing.routes import stacked
 from tinygrad_rnn.drawing.timeline import timeline
 from tinygrad_rnn.drawing.words import Lettering
+from tinygrad_rnn.testing import strategies
 
 directions = st.sampled_from(("LR", "TB"))
 
@@ -100,6 +101,13 @@ def test_any_program_is_laid_out_cleanly_when_folded(layouter, program, directio
 @given(loops, directions, st.sampled_from((cells, rolled)))
 def test_any_loop_is_laid_out_cleanly_when_folded(layouter, loop, direction, fold):
     check(*lay_out(unroll(loop), direction, fold))
+
+
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(strategies.recurrent_nets(), directions, st.sampled_from((whole, cells, rolled)))
+def test_any_net_is_laid_out_cleanly(layouter, net, direction, fold):
+    """Layers, directions, lengths, checkpoints: rows above each other, and bands between."""
+    check(*lay_out(net(*net.inputs).sum(), direction, fold))
 
 
 # ------------------------------------------------------------------------------------------------- columns and rows

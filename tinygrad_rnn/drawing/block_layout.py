@@ -18,7 +18,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import graphviz
 
-from .curves import ARROW, Curve, Point, rounded, upward
+from .curves import ARROW, Curve, Point, joined, rounded, straight, upward
 from .labels import NOTE_SIZE, width
 from .model import Edge
 from .renderers import NoGraphvizError, run
@@ -102,10 +102,27 @@ def lay_out(request: Request, plain: bool = False) -> BlockLayout:
             layout = _by_graphviz(request, None)
             for _ in range(_ROUNDS if request.taps or not request.sides.keys().isdisjoint(request.sizes) else 0):
                 layout = _by_graphviz(request, _order(layout, request))
-            return layout
+            return _with_exits(layout, request)
         except NoGraphvizError:
             pass
-    return _plain(request, depths)
+    return _with_exits(_plain(request, depths), request)
+
+
+def _with_exits(layout: BlockLayout, request: Request) -> BlockLayout:
+    """Add the ways out above: straight up from the highest row, from others by a lane on the right."""
+    if not request.exits:
+        return layout
+    around = surroundings(layout, request.sizes)
+    highest = max(round(y) for _, y in layout.centres.values())
+    layout.height += ROW_GAP
+    for vertex in request.exits:
+        (x, y), (_, height) = layout.centres[vertex], request.sizes[vertex]
+        way = [(x, y + height / 2)]
+        if round(y) < highest:
+            layout.width += TRACK
+            way += [(x, around[vertex].above), (layout.width, around[vertex].above)]
+        layout.exits[vertex] = rounded([*way, (way[-1][0], layout.height)], 5.0)
+    return layout
 
 
 def _depths(request: Request) -> dict[int, int]:
@@ -200,12 +217,6 @@ def _source(request: Request, order: _Order | None) -> str:
         lowest.attr(rank="min")
         for leaf in request.taps:
             lowest.node(str(leaf), shape="point", width="0.02", height="0.02")
-    with graph.subgraph() as highest:
-        highest.attr(rank="max")
-        for vertex in request.exits:
-            highest.node(f"exit {vertex}", shape="point", width="0.02", height="0.02")
-    for vertex in request.exits:
-        graph.edge(str(vertex), f"exit {vertex}", id=f"exit {vertex}", dir="none", weight="4")
     for edge in request.edges:
         attributes = {"id": f"{edge.target} {edge.argument}", "weight": "4" if order is None else "1"}
         if edge.source not in request.sizes:
@@ -250,14 +261,10 @@ def _read(answer: Any, request: Request) -> BlockLayout:
     taps = {leaf: _point(things[str(leaf)]["pos"]) for leaf in request.taps}
     curves: dict[Slot, Curve] = {}
     notes: dict[Slot, Point] = {}
-    exits: dict[int, list[Point]] = {}
     for edge in answer.get("edges", ()):
         if "id" not in edge:
             continue
         target, argument = edge["id"].split()
-        if target == "exit":
-            exits[int(argument)] = [_point(point) for point in edge["pos"].split()]
-            continue
         slot = int(target), int(argument)
         tip, *points = edge["pos"].removeprefix("e,").split()
         curves[slot] = Curve([_point(point) for point in points], _point(tip))
@@ -269,7 +276,7 @@ def _read(answer: Any, request: Request) -> BlockLayout:
         a, b, c, d = _numbers(things[f"cluster_{group.level}_{group.members[0]}"]["bb"])
         boxes.append((group, (a, b, c, d)))
         waiting.extend(group.inner)
-    return BlockLayout(centres, taps, exits, curves, notes, boxes, right - left, upper - lower)
+    return BlockLayout(centres, taps, {}, curves, notes, boxes, right - left, upper - lower)
 
 
 def _numbers(words: str) -> list[float]:
@@ -287,15 +294,11 @@ def _point(words: str) -> Point:
 def _plain(request: Request, depths: Mapping[int, int]) -> BlockLayout:
     """Rows by depth, each in order of appearance and centred; what passes a row goes by a lane on the left."""
     sizes = request.sizes
-    highest = max(depths.values(), default=0)
     stretches = dict.fromkeys(request.taps, (-1, -1))
     for edge in request.edges:
         start, end = depths.get(edge.source, -1), depths[edge.target]
         if end > start + 1 or edge.source not in sizes:
             stretches[edge.source] = start, max(end, stretches.get(edge.source, (start, end))[1])
-    for vertex in request.exits:
-        if depths[vertex] < highest:
-            stretches[vertex] = depths[vertex], highest + 1
     lanes = stacked(stretches)
     left = TRACK * (max(lanes.values(), default=-1) + 1)
     rows: dict[int, list[int]] = {}
@@ -306,24 +309,15 @@ def _plain(request: Request, depths: Mapping[int, int]) -> BlockLayout:
     taps = {source: (left - TRACK * lanes[source], 0.0) for source in request.taps}
     layout = BlockLayout({}, taps, {}, {}, {}, [], 0.0, 0.0)
     y = ROW_GAP if request.taps else 0.0
-    heights = {depth: max(sizes[v][1] for v in row) for depth, row in rows.items()}
     for depth in sorted(rows):
         x = left + GAP + (widest - extents[depth]) / 2
-        height = heights[depth]
+        height = max(sizes[v][1] for v in rows[depth])
         for vertex in rows[depth]:
             layout.centres[vertex] = x + sizes[vertex][0] / 2, y + height / 2
             x += sizes[vertex][0] + GAP
         y += height + ROW_GAP
-    layout.width, layout.height = left + GAP + widest, y if request.exits else y - ROW_GAP
-    places = {source: left - TRACK * lane for source, lane in lanes.items()}
-    _plain_curves(request, layout, places, depths)
-    for vertex in request.exits:
-        (x, y), (_, height) = layout.centres[vertex], sizes[vertex]
-        turn = y + (heights[depths[vertex]] + ROW_GAP) / 2
-        way = [(x, y + height / 2)]
-        if depths[vertex] < highest:
-            way += [(x, turn), (places[vertex], turn)]
-        layout.exits[vertex] = rounded([*way, (way[-1][0], layout.height)], 5.0)
+    layout.width, layout.height = left + GAP + widest, y - ROW_GAP
+    _plain_curves(request, layout, {source: left - TRACK * lane for source, lane in lanes.items()}, depths)
     return layout
 
 
@@ -331,6 +325,12 @@ def _plain_curves(request: Request, layout: BlockLayout, lanes: Mapping[int, flo
     """Edges to the next row as they are, others by the lane of their source; tips side by side under a vertex."""
     around = surroundings(layout, request.sizes)
     arriving = Counter(edge.target for edge in request.edges)
+    tops: dict[int, float] = {}
+    bottoms: dict[int, float] = {}
+    for vertex, (_, y) in layout.centres.items():
+        depth, half = depths[vertex], request.sizes[vertex][1] / 2
+        tops[depth] = max(tops.get(depth, y + half), y + half)
+        bottoms[depth] = min(bottoms.get(depth, y - half), y - half)
     arrived: Counter[int] = Counter()
     for edge in request.edges:
         (x, y), (w, h), slot = layout.centres[edge.target], request.sizes[edge.target], (edge.target, edge.argument)
@@ -343,7 +343,13 @@ def _plain_curves(request: Request, layout: BlockLayout, lanes: Mapping[int, flo
             (x, y), (_, h) = layout.centres[edge.source], request.sizes[edge.source]
             corners = [(x, y + h / 2), (x, around[edge.source].above)]
         if depths[edge.target] == depths.get(edge.source, -2) + 1:
-            layout.curves[slot] = Curve(upward(corners[0], entry), tip)
+            start = corners[0][0], tops.get(depths.get(edge.source, -1), corners[0][1])
+            end = (
+                entry[0],
+                min(bottoms[depths[edge.target]], entry[1]),
+            )  # from row to row: not past wider ones
+            curve = joined(straight(corners[0], start), upward(start, end), straight(end, entry))
+            layout.curves[slot] = Curve(curve, tip)
         else:
             lane, below = lanes[edge.source], around[edge.target].below
             corners += [(lane, corners[-1][1]), (lane, below), (entry[0], below), entry]

@@ -182,7 +182,10 @@ class _Folding:
             source, target = self.index[edge.source], self.index[edge.target]
             if source is None or target is None or (source == target and not self._delay(edge)):
                 continue
-            role: Key = (self.roles[edge.source], edge.result, self._distance(edge))
+            value: Key = self.roles[edge.source]
+            if len(drawn.columns) < len(timeline.columns):  # steps that are not quite alike meet in one place
+                value = graph.vertices[edge.source].operation
+            role: Key = (value, edge.result, self._distance(edge))
             if isinstance(self.keys[target], int):
                 role = edge.argument if isinstance(self.keys[source], int) else "left out"
             bundle = self.bundle_of[number] = _Bundle(source, target, role, self._delay(edge))

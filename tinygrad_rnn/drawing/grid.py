@@ -185,7 +185,8 @@ def _heights(
 def _trunks(grid: Grid, lines: Mapping[int, Sequence[int]], leaves: Mapping[int, Size]) -> None:
     """Shared leaves stand at the left, each at the beginning of its line; some climb to further rows."""
     climbing = [leaf for leaf in leaves if len(lines[leaf]) > 1]
-    edge = -grid.gap / 2 - TRACK * len(climbing)
+    crowded = any(gap == 0 for _, gap in grid.lanes.track)  # do others climb left of the first column?
+    edge = -grid.gap / (1 if crowded else 2) - TRACK * len(climbing)
     for leaf, (extent, _) in leaves.items():
         grid.leaves[leaf] = edge - extent / 2, grid.lines[leaf, lines[leaf][0]]
     for k, leaf in enumerate(climbing):
