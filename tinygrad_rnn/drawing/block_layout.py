@@ -95,6 +95,8 @@ class BlockLayout:
 
 def lay_out(request: Request, plain: bool = False) -> BlockLayout:
     """Find a place for everything in a block; ``plain``: without Graphviz."""
+    if not request.edges and not request.groups:
+        return _with_exits(_stacked(request), request)
     depths = _depths(request)
     crossed = sum(depths[edge.target] - depths.get(edge.source, -1) for edge in request.edges)
     if not plain and crossed + len(request.sizes) <= _MOST:
@@ -289,6 +291,16 @@ def _point(words: str) -> Point:
 
 
 # ------------------------------------------------------------------------------------------------- without
+
+
+def _stacked(request: Request) -> BlockLayout:
+    """What has nothing to do with one another, one above the other."""
+    layout = BlockLayout({}, {}, {}, {}, {}, [], max((w for w, _ in request.sizes.values()), default=0.0), 0.0)
+    for vertex, (_, height) in request.sizes.items():
+        layout.centres[vertex] = layout.width / 2, layout.height + height / 2
+        layout.height += height + GAP
+    layout.height -= GAP
+    return layout
 
 
 def _plain(request: Request, depths: Mapping[int, int]) -> BlockLayout:

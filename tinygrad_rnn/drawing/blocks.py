@@ -6,6 +6,7 @@ for example, and the leaves that it alone uses. Leaves that several blocks use, 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -48,6 +49,14 @@ class Way(Enum):
     RISE = 2  # from the block right under it, in the same time step
     GATHER = 3  # into a band, with others from other steps
     ACROSS = 4  # from the side
+
+
+def beginning(columns: Sequence[Column], first: int) -> int:
+    """The column beside that of a loop's first step: on its left, or where the loop runs backward on its right."""
+    phase = columns[first].phase
+    steps = [i for i, column in enumerate(columns) if column.steps and column.phase == phase]
+    backward = first == steps[-1] != steps[0]
+    return steps[-1] + 1 if backward else steps[0] - 1
 
 
 def gathered(target: int) -> int:
@@ -106,10 +115,10 @@ class Arrangement:
         return vertex if block is None else block.originals.get(vertex, vertex)
 
     def put_before(self, leaf: int) -> None:
-        """Move a leaf out of its time step: it is an initial state, and stands before the loop."""
+        """Move a leaf out of its time step: it is an initial state, and stands where the loop begins."""
         old = self.home(leaf)
         old.leaves.remove(leaf)
-        index = max(i for i, c in enumerate(self.columns) if not c.steps and c.phase == old.column.phase)
+        index = beginning(self.columns, old.place.column)
         place = Place(index, old.place.row)
         block = next((block for block in self.blocks if block.place == place), None)
         if block is None:

@@ -5,17 +5,15 @@ Written line by line rather than by the package ``graphviz``, whose quoting woul
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from .block_layout import Box
-from .colours import BAND, BANDS, EDGE, INK, PAPER, SOFT, Paint, leaf_paints
+from .colours import BAND, BANDS, EDGE, INK, LINES, PAPER, SOFT, Paint, leaf_paints
 from .curves import ARROW, Point
 from .fold import Folded
 from .labels import FONT, NOTE_SIZE, SIZE, label, shortened, tooltip, visible, width
 from .layout import Layout
 from .marks import Pill, Words, delays, legend, pills
 from .model import Edge, Graph
-from .words import Lettering, edge_tooltip, edge_words, vertex_lines, vertex_tooltip
+from .words import Lettering, edge_tooltip, edge_words, step_words, vertex_lines, vertex_tooltip
 
 
 def source(recorded: Graph, folded: Folded, layout: Layout, lettering: Lettering, view: str) -> str:
@@ -130,7 +128,7 @@ class _Writer:
         source, target = self.names[edge.source], self.names[edge.target]
         attributes = {
             "pos": f"e,{_point(tip)} {' '.join(map(_point, points))}",
-            "tooltip": tooltip(edge_tooltip(edge, source, target, self.scale is not None)),
+            "tooltip": tooltip(edge_tooltip(edge, source, target, self.recorded, self.scale is not None)),
         }
         paint = self.leaf_paint(edge.source)
         if self.scale is not None and edge.stands_for:
@@ -163,7 +161,7 @@ class _Writer:
     def _add_marks(self) -> None:
         for k, pill in enumerate(pills(self.folded, self.layout, self.lettering)):
             self._add_pill(k, pill)
-        for k, (board, words) in enumerate(delays(self.graph, self.layout)):
+        for k, (board, words) in enumerate(delays(self.graph, self.recorded, self.layout)):
             self._add_board("delay", k, board, fillcolor=INK, style="filled", tooltip="the value of another time step")
             self._add_words(f"delay {k} words", words, fontsize=f"{NOTE_SIZE:g}")
         if self.scale is not None:
@@ -173,25 +171,28 @@ class _Writer:
                 self._add_words(f"legend {k} words", words, fontsize=f"{NOTE_SIZE:g}")
 
     def _add_pill(self, k: int, pill: Pill) -> None:
-        """A name on its colour: a short broad line, for lines are drawn over all that is not one."""
+        """A name on its colour; where that is another's too, it shows as a rim only."""
         paint = self.paints.get(pill.leaf, Paint(SOFT, "white"))
-        (x, y), half = pill.centre, pill.width / 2
-        ends = _point((x - half, y)), _point((x + half, y))
         self._add_anchor(f"weight {k}", pill.centre)
-        looks = {"color": paint.colour, "fontcolor": paint.words, "penwidth": f"{pill.height:g}", "dir": "none"}
         words = {"label": label([pill.text]), "lp": _point(pill.centre), "tooltip": tooltip(pill.tooltip)}
-        pos = f"{ends[0]} {ends[0]} {ends[1]} {ends[1]}"
-        self._statement(f'"weight {k}" -> "weight {k}"', pos=pos, class_="weight", **looks, **words)
+        if paint.line == "solid":
+            self._add_bar(k, pill, 0.0, class_="weight", color=paint.colour, fontcolor=paint.words, **words)
+        else:
+            face = PAPER if paint.line == LINES[1] else BANDS[1]
+            self._add_bar(k, pill, 0.0, class_="rim", color=paint.colour, tooltip=" ")
+            self._add_bar(k, pill, 1.5, class_="weight", color=face, **words)
+
+    def _add_bar(self, k: int, pill: Pill, inset: float, **attributes: str) -> None:
+        """A short broad line: lines are drawn over all that is not one."""
+        (x, y), half, high = pill.centre, pill.width / 2 - inset, pill.height - 2 * inset
+        start, end = _point((x - half, y)), _point((x + half, y))
+        pos = f"{start} {start} {end} {end}"
+        self._statement(f'"weight {k}" -> "weight {k}"', pos=pos, penwidth=f"{high:g}", dir="none", **attributes)
 
     def _add_anchor(self, name: str, place: Point) -> None:
         """Nothing to be seen: Graphviz wants a node at the ends of every line."""
         nothing = {"label": "", "shape": "none", "style": "invis", "width": "0.01", "height": "0.01"}
         self._statement(f'"{name}"', pos=_point(place), **nothing)
-
-
-def step_words(steps: Sequence[int]) -> str:
-    """Time steps in words: ``t = 3``, or from the first to the last."""
-    return f"t = {steps[0]}" if len(steps) == 1 else f"t = {min(steps)} … {max(steps)}"
 
 
 def _quoted(text: str) -> str:

@@ -13,11 +13,11 @@ from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, S
 from dataclasses import replace
 from typing import NamedTuple, TypeAlias
 
-from .blocks import arrange
+from .blocks import arrange, beginning
 from .boxes import Box, boxes, path_of, shared
 from .copies import find_copies
 from .model import Edge, Graph, Vertex
-from .tags import Use, Where, find_uses
+from .tags import Use, Where, find_uses, initial_states
 from .timeline import Column, Place, Timeline
 
 Key: TypeAlias = Hashable
@@ -109,7 +109,8 @@ def _modules(graph: Graph, timeline: Timeline, drawn: Timeline) -> Folded:
     for edge in graph.edges:
         if timeline.places[edge.source] is None:
             users.setdefault(edge.source, set()).add(box_of[edge.target])
-    leaves = {leaf for leaf, where in users.items() if len(where) > 1}
+    states = initial_states(graph)
+    leaves = {leaf for leaf, where in users.items() if len(where) > 1} - states
     arrangement = arrange(graph, timeline)
     find_copies(graph, arrangement)
     roles = [arrangement.original_of(i) for i in range(len(graph.vertices))]
@@ -121,7 +122,7 @@ def _modules(graph: Graph, timeline: Timeline, drawn: Timeline) -> Folded:
             keys.append(None if i in leaves else _Inputs(roles[i]) if alike else i)
         else:
             keys.append(box._replace(place=place))
-    folding = _Folding(graph, timeline, drawn, keys, roles)
+    folding = _Folding(graph, timeline, drawn, keys, roles, states)
     return folding.folded(find_uses(graph, folding.index, roles, leaves))
 
 
@@ -158,7 +159,13 @@ class _Folding:
     """
 
     def __init__(
-        self, graph: Graph, timeline: Timeline, drawn: Timeline, keys: Sequence[Key | None], roles: Sequence[int]
+        self,
+        graph: Graph,
+        timeline: Timeline,
+        drawn: Timeline,
+        keys: Sequence[Key | None],
+        roles: Sequence[int],
+        states: Collection[int] = (),
     ) -> None:
         self.graph, self.timeline, self.drawn, self.roles = graph, timeline, drawn, roles
         self.index: list[int | None] = []
@@ -177,6 +184,7 @@ class _Folding:
             self.index.append(k)
         self.bundles: dict[_Bundle, list[int]] = {}
         self.bundle_of: dict[int, _Bundle] = {}
+        self.users: dict[int, list[int]] = {}  # of each vertex those with an edge from it
         self.leaving: dict[int | None, _Bundle] = {}  # of each vertex, the first edge by which its result leaves
         for number, edge in enumerate(graph.edges):
             source, target = self.index[edge.source], self.index[edge.target]
@@ -191,9 +199,10 @@ class _Folding:
             bundle = self.bundle_of[number] = _Bundle(source, target, role, self._delay(edge))
             self.bundles.setdefault(bundle, []).append(number)
             self.leaving.setdefault(edge.source, bundle)
+            self.users.setdefault(source, []).append(target)
         self.arguments: dict[tuple[Key, Key], int] = {}
         self.taken: set[Slot] = set()
-        self.initial: set[int] = set()  # what is an initial state
+        self.initial = {self._drawn(i) for i in states if keys[i] == i}  # what is an initial state
 
     def _distance(self, edge: Edge) -> int | None:
         """From which step to which an edge between steps of one phase leads, in columns."""
@@ -332,12 +341,12 @@ class _Folding:
     def _place(self, k: int) -> Place | None:
         place = next((place for i in self.members[k] if (place := self.drawn.places[i]) is not None), None)
         if place is None and k in self.initial:
-            targets = {bundle.target for bundle in self.bundles if bundle.source == k}
-            return self._before(targets.pop()) if len(targets) == 1 else None
+            befores = (self._before(target) for target in self.users[k])
+            return next((before for before in befores if before is not None), None)
         return place
 
     def _before(self, k: int) -> Place | None:
-        """The place of an initial state: before the steps that it is for; of one in their midst, a cut, none."""
+        """The place of an initial state: where the loop begins that it is for; of one in its midst, a cut, none."""
         place = self._place(k)
         if place is None or not self.drawn.in_time(place):
             return None
@@ -345,8 +354,7 @@ class _Folding:
         steps = [i for i, c in enumerate(self.drawn.columns) if c.steps and c.phase == phase]
         if place.column not in (steps[0], steps[-1]):
             return None
-        column = max(i for i, c in enumerate(self.drawn.columns) if not c.steps and c.phase == phase)
-        return Place(column, place.row)
+        return Place(beginning(self.drawn.columns, place.column), place.row)
 
     def _vertex(self, k: int) -> Vertex:
         members = self.members[k]

@@ -36,6 +36,7 @@ class Grid:
 
     Attributes:
         gap: Between columns.
+        between: Lanes.
         left, right: The outer edges of each column that holds a block, counted from the left.
         origins: For each block, by its id, where its layout's (0, 0) goes.
         spans: For each block its outer edges, or those of its column.
@@ -50,6 +51,7 @@ class Grid:
 
     lanes: Lanes
     gap: float
+    between: float = TRACK
     left: list[float] = field(default_factory=list)
     right: list[float] = field(default_factory=list)
     origins: dict[int, Point] = field(default_factory=dict)
@@ -69,7 +71,7 @@ class Grid:
 
     def place(self, net: Net, gap: int) -> Point:
         """Where a net's track in a gap meets its lane."""
-        return self.track(net, gap), self.ceiling[self.lanes.row[net]] + TRACK * (1 + self.lanes.lane[net])
+        return self.track(net, gap), self.ceiling[self.lanes.row[net]] + TRACK + self.between * self.lanes.lane[net]
 
     def track(self, net: Net, gap: int) -> float:
         """Where a net climbs in a gap."""
@@ -85,6 +87,7 @@ def lay_grid(
     leaves: Mapping[int, Size],
     turned: bool,
     room: float = 0.0,
+    between: float = TRACK,
 ) -> Grid:
     """Make room for everything.
 
@@ -95,8 +98,9 @@ def lay_grid(
         leaves: The sizes of shared leaves.
         turned: Will time run downward in the end? Then titles stand left of what they are above now.
         room: How long words on edges between columns may be.
+        between: How far from one another lanes run.
     """
-    grid = Grid(lanes, max(GAP, TRACK * (lanes.most + 1), room - PAD + 14.0))
+    grid = Grid(lanes, max(GAP, TRACK * (lanes.most + 1), room - PAD + 14.0), between)
     _widths(grid, blocks, inside, HEADER if turned else PAD)
     _heights(grid, blocks, inside, lines, leaves)
     _trunks(grid, lines, leaves)
@@ -179,7 +183,7 @@ def _heights(
             down = 0.0 if block.in_time else (height - inside[id(block)].height) / 2
             grid.origins[id(block)] = grid.origins[id(block)][0], y + down
         grid.ceiling[row] = y + height + PAD + HEADER * (row in topmost.values())
-        y = grid.ceiling[row] + TRACK * (2 + grid.lanes.above.get(row, 0))
+        y = grid.ceiling[row] + 2 * TRACK + grid.between * grid.lanes.above.get(row, 0)
 
 
 def _trunks(grid: Grid, lines: Mapping[int, Sequence[int]], leaves: Mapping[int, Size]) -> None:

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import NamedTuple
 
-from .block_layout import BlockLayout, Box, Group, Request, Size, Slot, Surroundings, lay_out, surroundings
+from .block_layout import TRACK, BlockLayout, Box, Group, Request, Size, Slot, Surroundings, lay_out, surroundings
 from .blocks import Block, Way, arrange
 from .boxes import Path, path_of, shared
 from .copies import find_copies
@@ -31,6 +31,7 @@ from .timeline import Timeline
 from .words import Lettering, edge_words
 
 MOST_RUNS = 16  # different blocks that Graphviz is run for; where every step differs, none
+DELAY = 7.0  # a mark's side
 MODULE_LEVELS = 2  # of modules within a step that are framed
 
 
@@ -131,7 +132,9 @@ class _Builder:
         trunks = {source: ends[source].left for source, rows in sources.items() if source in ends and len(rows) > 1}
         self.lanes = assign_lanes(across, gathering, trunks, ends)
         sizes = {leaf: self.sizes[leaf] for leaf in self.arrangement.shared}
-        self.grid = lay_grid(self.blocks, self.inside, self.lanes, sources, sizes, self.turned, self.lettering.room)
+        delay = self.lettering.delay and (self.lettering.delay + 2 * DELAY if self.turned else NOTE_SIZE + DELAY)
+        room, between = self.lettering.room, max(TRACK, delay)
+        self.grid = lay_grid(self.blocks, self.inside, self.lanes, sources, sizes, self.turned, room, between)
         self._fill_blocks()
         self._draw_lines(sources, trunks)
         self._connect(ends)
@@ -307,6 +310,9 @@ class _Builder:
         def standing(vertex: int) -> Standing:
             return self._standing(vertex, ends[vertex], around)
 
+        back = [e for e in self.edges[Way.ACROSS] if e.slot not in self.lanes.net_of]
+        back = [e for e in back if ends[e.source].left == ends[e.target].right]
+        met, left = {edge.target for edge in back}, {edge.source for edge in back}
         for edge in self.edges[Way.RISE]:
             source, target = self.arrangement.home(edge.source), self.arrangement.home(edge.target)
             move = self.grid.mover(source)
@@ -317,17 +323,19 @@ class _Builder:
         for edge in self.edges[Way.GATHER]:
             target = self.arrangement.home(edge.target)
             tap = self.grid.mover(target)(self.inside[id(target)].taps[self.arrangement.tap(edge)])
-            line = gather(standing(edge.source), tap, self.lanes.net_of[edge.slot], self.grid.place)
+            net, found = self.lanes.net_of[edge.slot], edge.source in met
+            line = gather(standing(edge.source), tap, net, self.grid.place, found)
             curve = self.inside[id(target)].curves[self.begun[self.arrangement.tap(edge)]].map(self.grid.mover(target))
             self.layout.curves[edge.slot] = Curve(joined(line, curve.points), curve.tip)
         arrived: dict[tuple[int, bool], dict[Net | Slot, int]] = {}  # at each side of a target, in order
         for edge in self.edges[Way.ACROSS]:
-            net = self.lanes.net_of.get(edge.slot)
+            lane = self.lanes.net_of.get(edge.slot)
             start, end = standing(edge.source), standing(edge.target)
-            from_left = net is not None or start.ends.right == end.ends.left
+            from_left = lane is not None or start.ends.right == end.ends.left
             others = arrived.setdefault((edge.target, from_left), {})
-            count = others.setdefault(net or edge.slot, len(others))
-            curve = self.layout.curves[edge.slot] = connect(start, end, count, net, self.grid.place)
+            count = others.setdefault(lane or edge.slot, len(others) + (from_left and edge.target in left))
+            found = lane is not None and edge.source in met
+            curve = self.layout.curves[edge.slot] = connect(start, end, count, lane, self.grid.place, found)
             if words := edge_words(edge):
                 x, y = curve.points[0]
                 self.layout.notes[edge.slot] = x + width(words, NOTE_SIZE) / 2 + 3, y + NOTE_SIZE

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
 from .block_layout import Box
 from .colours import NO_GRADIENT, GradientScale, Paint
-from .curves import Point
+from .curves import Curve, Point
 from .fold import Folded
-from .labels import NOTE_SIZE, width
-from .layout import Layout
+from .labels import NOTE_SIZE, SIZE, width
+from .layout import DELAY, Layout
 from .model import Graph
-from .words import Lettering
+from .words import Lettering, delay_words, step_words
 
 _HIGH = 12.0  # of a weight's name
+_TRIED = 6  # places in each direction
 
 
 class Words(NamedTuple):
@@ -38,32 +39,24 @@ class Pill(NamedTuple):
 
 
 def pills(folded: Folded, layout: Layout, lettering: Lettering) -> Iterator[Pill]:
-    """The weights' names: beside the end of an edge, one under the other; or in a row at the foot of a box."""
-    written: dict[tuple[int, int], int] = {}
-    seen: dict[tuple[int, int], list[Pill]] = {}  # by neighbourhood
+    """The weights' names: beside the end of an edge, where there is room; or in a row at the foot of a box."""
+    taken = _taken(layout)
+    arrivals = _arrivals(folded.graph, layout)
+    sources = {edge.slot: edge.source for edge in folded.graph.edges}
+    written: set[tuple[int, int, bool | None]] = set()
     for tag in folded.tags:
         if tag.slot is None:
             continue
-        count = written.setdefault(tag.slot, 0)
-        written[tag.slot] += 1
+        curve, side = layout.curves[tag.slot], _side(tag.slot, layout)
+        where = (tag.leaf, *side) if tag.at_end else (tag.leaf, sources[tag.slot], None)
+        if where in written:
+            continue  # of edges that arrive, or leave, together: written once
+        written.add(where)
         text, wide = lettering.pill(tag), lettering.pill_width(tag)
-        points, tip = layout.curves[tag.slot]
-        start, end = (points[-min(4, len(points))], tip) if tag.at_end else (points[0], points[min(3, len(points) - 1)])
-        if abs(start[0] - end[0]) >= abs(start[1] - end[1]):
-            (x, y), away = (end, -1.0) if tag.at_end else (start, 1.0)
-            away *= math.copysign(1.0, end[0] - start[0])
-            centre = x + away * (wide / 2 + 9), y + (_HIGH / 2 + 3) + count * (_HIGH + 1)
-        else:
-            side = -1.0 if points[0][0] < tip[0] - 5 else 1.0
-            x, y = (start[0] + end[0]) / 2, (start[1] + end[1]) / 2
-            centre = x + side * (wide / 2 + 4), y - count * (_HIGH + 1)
-        pill = Pill(tag.leaf, text, lettering.pill_tooltip(tag), centre, wide)
-        near = _near(pill, seen)
-        if any(other.leaf == pill.leaf and math.dist(other.centre, centre) < 1.5 * _HIGH for other in near):
-            continue  # of two edges that arrive together: written once
-        while any(_overlap(pill, other) for other in near):
-            pill = pill._replace(centre=(pill.centre[0], pill.centre[1] + _HIGH + 1))
-        seen.setdefault(_cell(pill), []).append(pill)
+        pill = Pill(tag.leaf, text, lettering.pill_tooltip(tag), (0.0, 0.0), wide)
+        places = [pill._replace(centre=centre) for centre in _centres(curve, tag.at_end, wide, arrivals.get(side, []))]
+        pill = next((place for place in places if taken.is_free(_around(place))), places[0])
+        taken.add(_around(pill))
         yield pill
     for i, tags in lettering.in_boxes.items():
         (x, y), (_, high) = layout.centres[i], layout.sizes[i]
@@ -75,24 +68,91 @@ def pills(folded: Folded, layout: Layout, lettering: Lettering) -> Iterator[Pill
             left += wide + 3
 
 
-_CELL = 200.0  # longer than any name
+def _centres(curve: Curve, at_end: bool, wide: float, arrivals: Sequence[float]) -> Iterator[Point]:
+    """Where a weight's name may stand at an end of its edge, the best place first.
+
+    Args:
+        arrivals: The heights at which edges reach the same side of the same box.
+    """
+    points, tip = curve
+    start, end = (points[-min(4, len(points))], tip) if at_end else (points[0], points[min(3, len(points) - 1)])
+    if abs(start[0] - end[0]) >= abs(start[1] - end[1]):
+        (x, y), away = (end, -1.0) if at_end else (start, 1.0)
+        x += away * math.copysign(1.0, end[0] - start[0]) * (wide / 2 + 9)
+        ends = [y, *arrivals] if at_end else [y]
+        above, below = max(ends) + _HIGH / 2 + 3, min(ends) - _HIGH / 2 - 3
+        ways = [(below, -1), (above, 1)] if y == min(ends) < max(ends) else [(above, 1), (below, -1)]
+        yield from ((x, edge + way * k * (_HIGH + 1)) for edge, way in ways for k in range(_TRIED))
+    else:
+        side = -1.0 if points[0][0] < tip[0] - 5 else 1.0
+        x, y = (start[0] + end[0]) / 2, (start[1] + end[1]) / 2
+        for k in range(_TRIED):
+            for way in (side, -side):
+                yield x + way * (wide / 2 + 4 + k * (wide + 3)), y
+        yield from ((x + side * (wide / 2 + 4), y - k * (_HIGH + 1)) for k in range(1, _TRIED))
 
 
-def _cell(pill: Pill) -> tuple[int, int]:
-    return int(pill.centre[0] // _CELL), int(pill.centre[1] // _CELL)
+def _side(slot: tuple[int, int], layout: Layout) -> tuple[int, bool]:
+    """The box that an edge reaches, and whether from its left or its right."""
+    points, tip = layout.curves[slot]
+    return slot[0], points[-1][0] < tip[0]
 
 
-def _near(pill: Pill, seen: dict[tuple[int, int], list[Pill]]) -> list[Pill]:
-    x, y = _cell(pill)
-    return [other for i in (-1, 0, 1) for j in (-1, 0, 1) for other in seen.get((x + i, y + j), ())]
+def _arrivals(graph: Graph, layout: Layout) -> dict[tuple[int, bool], list[float]]:
+    """The heights at which edges reach each side of each box."""
+    found: dict[tuple[int, bool], list[float]] = {}
+    for edge in graph.edges:
+        points, tip = layout.curves[edge.slot]
+        if abs(points[-1][0] - tip[0]) > abs(points[-1][1] - tip[1]):
+            found.setdefault(_side(edge.slot, layout), []).append(tip[1])
+    return found
 
 
-def _overlap(a: Pill, b: Pill) -> bool:
-    wide, high = (a.width + b.width) / 2, (a.height + b.height) / 2
-    return abs(a.centre[0] - b.centre[0]) < wide and abs(a.centre[1] - b.centre[1]) < high
+class _Taken:
+    """The areas where something is written, found by where they are."""
+
+    _CELL = 100.0
+
+    def __init__(self) -> None:
+        self._areas: dict[tuple[int, int], list[Box]] = {}
+
+    def _cells(self, area: Box) -> Iterator[tuple[int, int]]:
+        left, lower, right, upper = (int(part // self._CELL) for part in area)
+        return ((i, j) for i in range(left, right + 1) for j in range(lower, upper + 1))
+
+    def add(self, area: Box) -> None:
+        """From now on it is not free."""
+        for cell in self._cells(area):
+            self._areas.setdefault(cell, []).append(area)
+
+    def is_free(self, area: Box) -> bool:
+        """Does it touch none of those added?"""
+        a, b, c, d = area
+        return not any(
+            a < right and left < c and b < upper and lower < d
+            for cell in self._cells(area)
+            for left, lower, right, upper in self._areas.get(cell, ())
+        )
 
 
-def delays(graph: Graph, layout: Layout) -> Iterator[tuple[Box, Words]]:
+def _taken(layout: Layout) -> _Taken:
+    """Boxes, and titles of time steps."""
+    taken = _Taken()
+    for i, (x, y) in layout.centres.items():
+        wide, high = layout.sizes[i]
+        taken.add((x - wide / 2, y - high / 2, x + wide / 2, y + high / 2))
+    for column in layout.columns:
+        (x, y), wide = column.middle, 1.1 * width(step_words(column.steps))
+        taken.add((x - wide / 2, y - SIZE / 2, x + wide / 2, y + SIZE / 2))
+    return taken
+
+
+def _around(pill: Pill) -> Box:
+    (x, y), wide, high = pill.centre, pill.width, pill.height
+    return x - wide / 2, y - high / 2, x + wide / 2, y + high / 2
+
+
+def delays(graph: Graph, recorded: Graph, layout: Layout) -> Iterator[tuple[Box, Words]]:
     """A black square on each way from one time step to another (Goodfellow et al., "Deep Learning", 2016, 10.1)."""
     done: set[tuple[int, int]] = set()
     for edge in graph.edges:
@@ -105,10 +165,11 @@ def delays(graph: Graph, layout: Layout) -> Iterator[tuple[Box, Words]]:
         if (round(x), round(y)) in done:
             continue
         done.add((round(x), round(y)))
-        text = f"t − {edge.delay}" if edge.delay > 0 else f"t + {-edge.delay}"
+        text = delay_words(edge, recorded)
         level = abs(a[0] - b[0]) >= abs(a[1] - b[1])
-        place = (x, y + 9) if level else (x + 7 + width(text, NOTE_SIZE) / 2, y)
-        yield (x - 3.5, y - 3.5, x + 3.5, y + 3.5), Words(text, place)
+        half = DELAY / 2
+        place = (x, y + half + 5.5) if level else (x + DELAY + width(text, NOTE_SIZE) / 2, y)
+        yield (x - half, y - half, x + half, y + half), Words(text, place)
 
 
 def legend(scale: GradientScale, layout: Layout) -> Iterator[tuple[Box, Paint, Words]]:

@@ -66,7 +66,7 @@ class Edge:
         source, target: Indices of vertices.
         result: Which of the source's results; None where it has one.
         name: The name given to that one of several results.
-        delay: How many time steps later its target is, where the picture draws several steps in one place.
+        delay: How many of the steps that there are later its target is, where several are drawn in one place.
         stands_for: The numbers of the recorded edges that a folded one stands for.
         folded: Does it, or may it, stand for several?
         gradient: The 2-norm of what flows back along it: of a shared weight's gradient, this use's own share. None

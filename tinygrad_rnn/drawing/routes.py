@@ -16,8 +16,9 @@ from typing import NamedTuple, TypeAlias, TypeVar
 from .curves import ARROW, Curve, Point, across, joined, rounded
 from .model import Edge
 
-Net: TypeAlias = tuple[str, int]  # all edges "from" a source, or "into" a target, that go by one lane
+Net: TypeAlias = tuple[str, int]  # all edges "from" a source, or "into" a target, and as late, that go by one lane
 Key = TypeVar("Key")
+_ASIDE = 5.0  # between the ends of lines on one side of a box
 
 
 class Ends(NamedTuple):
@@ -68,17 +69,18 @@ def assign_lanes(
     """
     nearness = {edge.slot: 0 if edge.delay else neighbours(ends[edge.source], ends[edge.target]) for edge in edges}
     far = [edge for edge in edges if not nearness[edge.slot]]
-    targets: dict[int, set[Ends]] = {}
-    sources: dict[int, set[Ends]] = {}
+    targets: dict[tuple[int, int], set[Ends]] = {}
+    sources: dict[tuple[int, int], set[Ends]] = {}
     for edge in far:
-        targets.setdefault(edge.source, set()).add(ends[edge.target])
-        sources.setdefault(edge.target, set()).add(ends[edge.source])
+        targets.setdefault((edge.source, edge.delay), set()).add(ends[edge.target])
+        sources.setdefault((edge.target, edge.delay), set()).add(ends[edge.source])
     net_of: dict[tuple[int, int], Net] = {}
     gaps: dict[Net, set[int]] = {}
     row: dict[Net, int] = {}
     for edge in far:
-        into = len(sources[edge.target]) > len(targets[edge.source])
-        net = net_of[edge.slot] = ("into", edge.target) if into else ("from", edge.source)
+        into = len(sources[edge.target, edge.delay]) > len(targets[edge.source, edge.delay])
+        late = f", {edge.delay} steps later" if edge.delay else ""
+        net = net_of[edge.slot] = (f"into{late}", edge.target) if into else (f"from{late}", edge.source)
         row[net] = ends[edge.target if into else edge.source].row
         gaps.setdefault(net, set()).update((ends[edge.source].right, ends[edge.target].left))
     for edge in edges:  # the last of many that are gathered goes with the others
@@ -148,17 +150,23 @@ class Standing(NamedTuple):
 
 
 def connect(
-    source: Standing, target: Standing, count: int, net: Net | None, place: Callable[[Net, int], Point]
+    source: Standing,
+    target: Standing,
+    count: int,
+    net: Net | None,
+    place: Callable[[Net, int], Point],
+    met: bool = False,
 ) -> Curve:
     """The way of one edge between blocks.
 
     Args:
+        met: Does another arrive where this one leaves?
         count: How many edges have arrived at this target from this side before.
         net: Whose lane it takes; None: it goes to a neighbour.
         place: Where a net's track in a gap meets its lane.
     """
     side = 1 if net is not None else neighbours(source.ends, target.ends)
-    way = leaving(source, side)
+    way = leaving(source, side, met)
     entry, tip = arriving(target, -side, count)
     if net is None:
         return Curve(joined(rounded(way), across(way[-1], entry[0]), rounded(entry)), tip)
@@ -167,18 +175,19 @@ def connect(
     return Curve(rounded([*way[:-1], (x, way[-1][1]), *over, (u, entry[0][1]), *entry[1:]]), tip)
 
 
-def gather(source: Standing, tap: Point, net: Net, place: Callable[[Net, int], Point]) -> list[Point]:
+def gather(source: Standing, tap: Point, net: Net, place: Callable[[Net, int], Point], met: bool) -> list[Point]:
     """The way from a step to the tap of a band above it."""
-    way = leaving(source, 1)
+    way = leaving(source, 1, met)
     x, y = place(net, source.ends.right)
     return rounded([*way[:-1], (x, way[-1][1]), (x, y), (tap[0], y), tap])
 
 
-def leaving(vertex: Standing, side: int) -> list[Point]:
-    """Corners of the way from a vertex to the edge of its block, on the left (-1) or right (1)."""
+def leaving(vertex: Standing, side: int, met: bool) -> list[Point]:
+    """Corners of the way from a vertex to the edge of its block, on the left (-1) or right (1), above what it meets."""
     (x, y), (w, h) = vertex.centre, vertex.size
     outer = vertex.right if side > 0 else vertex.left
     if vertex.last if side > 0 else vertex.first:
+        y += min(_ASIDE * 2, h / 2 - 4) if met else 0.0
         return [(x + side * w / 2, y), (outer, y)]
     start = x + side * w / 4, y + h / 2
     return [start, (start[0], vertex.above), (outer, vertex.above)]
@@ -188,7 +197,7 @@ def arriving(vertex: Standing, side: int, count: int) -> tuple[list[Point], Poin
     """Corners of the way into a vertex from the edge of its block, and its tip; ``count`` others came before."""
     (x, y), (w, h) = vertex.centre, vertex.size
     outer = vertex.right if side > 0 else vertex.left
-    aside = 5.0 * ((count % 3 + 1) // 2) * (-1) ** count  # 0, -5, 5: that several arrows can be told apart
+    aside = _ASIDE * ((count % 3 + 1) // 2) * (-1) ** count  # 0, -5, 5: that several arrows can be told apart
     if vertex.last if side > 0 else vertex.first:
         tip = x + side * w / 2, y + aside
         return [(outer, tip[1]), (tip[0] + side * ARROW, tip[1])], tip

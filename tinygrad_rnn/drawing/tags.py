@@ -6,7 +6,8 @@ lecture writes u, v and w; on the edge along which its product leaves; or in the
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections import Counter
+from collections.abc import Collection, Hashable, Sequence
 from enum import Enum
 from typing import NamedTuple
 
@@ -67,6 +68,26 @@ def find_uses(graph: Graph, index: Sequence[int | None], roles: Sequence[int], l
             else:
                 answer.append(use)
     return sorted(answer)
+
+
+def initial_states(graph: Graph) -> set[int]:
+    """The leaves that a step has where others have what another step computed: no weights, however often used."""
+    count: Counter[tuple[str, int | None, str]] = Counter()
+    position: list[Hashable] = []  # of an operation in its step
+    for vertex in graph.vertices:
+        key = vertex.path, vertex.step, vertex.operation or ""
+        position.append((vertex.path, vertex.operation, count[key]))
+        count[key] += 1
+    handed_on: set[Hashable] = set()
+    for edge in graph.edges:
+        source, target = graph.vertices[edge.source], graph.vertices[edge.target]
+        if source.operation is not None and None not in (source.step, target.step) and source.step != target.step:
+            handed_on.add((position[edge.target], edge.argument))
+    return {
+        edge.source
+        for edge in graph.edges
+        if graph.vertices[edge.source].operation is None and (position[edge.target], edge.argument) in handed_on
+    }
 
 
 class _Finder:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from .colours import GradientScale, norm_words
 from .fold import Folded, Tag
 from .labels import NOTE_SIZE, shape_words, shortened, visible, width
 from .model import Edge, Graph, Vertex
+
+
+def step_words(steps: Sequence[int]) -> str:
+    """Time steps in words: ``t = 3``, or from the first to the last."""
+    return f"t = {steps[0]}" if len(steps) == 1 else f"t = {min(steps)} … {max(steps)}"
 
 
 def vertex_lines(vertex: Vertex) -> list[str]:
@@ -54,14 +59,35 @@ def _gradient_lines(vertex: Vertex, gradients: bool, words: str) -> list[str]:
     return [f"{words} {norm_words(vertex.gradient)}"] if gradients else []
 
 
-def edge_tooltip(edge: Edge, source: str, target: str, gradients: bool) -> list[str]:
+def lag(edge: Edge, recorded: Graph) -> tuple[int, int]:
+    """How much later, by the steps' own numbers, an edge with a delay ends than it begins: from, to."""
+    those = [recorded.edges[number] for number in edge.stands_for]
+    steps = [(recorded.vertices[one.source].step, recorded.vertices[one.target].step) for one in those]
+    later = [end - start for start, end in steps if start is not None and end is not None]
+    return min(later), max(later)
+
+
+def delay_words(edge: Edge, recorded: Graph) -> str:
+    """What is written on an edge from one time step to another: when its value was computed."""
+    low, high = lag(edge, recorded)
+    sign, nearest, furthest = ("−", low, high) if low > 0 else ("+", -high, -low)
+    return f"t {sign} {nearest}" if nearest == furthest else f"t {sign} {nearest} … {furthest}"
+
+
+def _delay_tooltip(edge: Edge, recorded: Graph) -> str:
+    low, high = sorted(map(abs, lag(edge, recorded)))
+    far = f"the step {low}" if low == high else f"a step {low} to {high}"
+    return f"to {far} {'later' if edge.delay > 0 else 'earlier'}"
+
+
+def edge_tooltip(edge: Edge, source: str, target: str, recorded: Graph, gradients: bool) -> list[str]:
     """From where to where, as which argument; how many recorded edges it stands for; what flows back along it."""
     if not edge.stands_for:
         return [f"{source} → {target}: not recorded"]
     count = len(edge.stands_for)
     lines = [f"{source} → {target}, argument {edge.argument}" if not edge.folded else f"{source} → {target}"]
     if edge.delay:
-        lines.append(f"to the step {abs(edge.delay)} {'later' if edge.delay > 0 else 'earlier'}")
+        lines.append(_delay_tooltip(edge, recorded))
     if edge.folded:
         lines.append(f"{count:,} recorded edge{'s' if count > 1 else ''}")
     if gradients:
@@ -79,6 +105,7 @@ class Lettering:
         scale: Of gradients, if they are shown.
         values: Are they shown?
         room: How wide the widest weight is that is written on an edge.
+        delay: How wide the widest delay is; 0 where there is none.
     """
 
     lines: list[list[str]]
@@ -87,6 +114,7 @@ class Lettering:
     recorded: Graph
     in_boxes: dict[int, list[Tag]] = field(default_factory=dict)
     room: float = 0.0
+    delay: float = 0.0
 
     @classmethod
     def of(cls, folded: Folded, recorded: Graph, scale: GradientScale | None, values: bool) -> Lettering:
@@ -107,6 +135,9 @@ class Lettering:
                 wide = sum(lettering.pill_width(tag) + 3 for tag in lettering.in_boxes[i])
                 lines.append("n" * int(wide / width("n") + 1))
             lettering.lines.append(lines)
+        for edge in folded.graph.edges:
+            if edge.delay:
+                lettering.delay = max(lettering.delay, width(delay_words(edge, recorded), NOTE_SIZE))
         return lettering
 
     def written(self, i: int, vertex: Vertex) -> list[str]:
