@@ -1,6 +1,7 @@
 """Colours of pictures: words can be read on them, gradients can be told apart, also in grey and by the colour-blind."""
 
 import math
+import re
 from itertools import pairwise
 
 import numpy as np
@@ -50,6 +51,13 @@ def test_words_on_a_gradients_colour_can_be_read(known, norm):
     assert 0.5 <= scale.line_width(norm) <= 4
 
 
+def test_words_can_be_read_all_along_the_scale():
+    scale = GradientScale(0, 1)
+    paints = [scale.paint(10.0**power) for power in np.linspace(0, 1, 2001)]
+    assert min(contrast(paint.colour, paint.words) for paint in paints) >= 4.5
+    assert {paint.words for paint in paints} == {"black", "white"}
+
+
 @given(st.floats(-300, 300), st.floats(-300, 300))
 def test_more_gradient_is_darker_and_wider(a, b):
     """In grey and in print too: luminance falls all along the scale."""
@@ -73,17 +81,39 @@ def test_decades_can_be_told_apart(sight):
 
 
 def test_scale_spans_the_finite_norms():
-    assert GradientScale.of([None, 0.0, 0.02, 30.0, math.inf, math.nan]) == GradientScale(-2, 2)
+    assert GradientScale.of([None, 0.0, 0.02, 30.0]) == GradientScale(-2, 2)
+    assert GradientScale.of([0.02, math.inf, 30.0]) == GradientScale(-2, 2, not_finite=True)
+    assert GradientScale.of([math.nan]) == GradientScale(-1, 0, not_finite=True)
     assert GradientScale.of([1.0]) == GradientScale(-1, 0)
     assert GradientScale.of([]) == GradientScale(-1, 0)
     assert GradientScale.of([0.0, None]) == GradientScale(-1, 0)
-    assert GradientScale.of([1e-300, 10.0]) == GradientScale(-11, 1)
+    assert GradientScale.of([1e-300, 10.0]) == GradientScale(-11, 1, beyond=True)
+    assert GradientScale.of([1e-11, 10.0]) == GradientScale(-11, 1)
 
 
 def test_what_is_no_number_has_colours_of_its_own():
     scale = GradientScale(-2, 2)
     assert scale.paint(None) == scale.paint(0.0) == NO_GRADIENT
     assert scale.paint(math.nan) == scale.paint(math.inf) == NOT_FINITE
+    assert NOT_FINITE.colour not in {colour for colour, _ in PALETTE}
+
+
+@pytest.mark.parametrize(("weight", "shown"), [(1e-3, {"≤ 1e-12", "1e0"}), (1e60, {"≤ 1e288", "inf, nan"})])
+def test_the_legend_tells_what_is_off_the_scale(weight, shown):
+    w, h = (tg.Tensor(np.array(x), requires_grad=True) for x in (weight, 1.0))
+    for t in range(8):
+        with tg.scope("h", step=t), np.errstate(over="ignore"):
+            h = w * h
+    with np.errstate(over="ignore"):
+        legend = re.findall(r'"legend \d+ words" \[label="([^"]*)"', tg.draw(h, gradients=True).source)
+    assert shown <= set(legend)
+    assert ("inf, nan" in legend) == ("inf, nan" in shown)
+
+
+def test_the_legend_of_a_short_range_has_no_more_than_there_is():
+    w = tg.Tensor(3.0, requires_grad=True, name="w")
+    legend = re.findall(r'"legend \d+ words" \[label="([^"]*)"', tg.draw(w * w * w, gradients=True).source)
+    assert legend == ["1e0", "1e1", "1e2", "none", "2-norm of the gradient"]
 
 
 def test_norms_in_words():

@@ -59,7 +59,7 @@ def boxes(graph: Graph, timeline: Timeline) -> list[Box | None]:
             answer.append(Box(place, _module(paths[i][common:], modules)))
         else:
             answer.append(Box(place, paths[i]) if paths[i] else Box(place, (), operation=i))
-    _tell_apart(graph, answer, timed)
+    _tell_apart(graph, answer, timed, [path[max(common - 1, 0) : common] for path in paths])
     joined = _joined(graph, answer)
     return [None if box is None else joined.get(_anywhere(box), box)._replace(place=box.place) for box in answer]
 
@@ -69,8 +69,11 @@ def _module(path: Path, modules: set[Path]) -> Path:
     return next((path[:k] for k in range(1, len(path) + 1) if path[:k] in modules), ())
 
 
-def _tell_apart(graph: Graph, answer: list[Box | None], timed: Sequence[bool]) -> None:
-    """What stands between modules is told apart by those of its step that it follows."""
+def _tell_apart(graph: Graph, answer: list[Box | None], timed: Sequence[bool], around: Sequence[Path]) -> None:
+    """What stands between modules is told apart by those of its step that it follows.
+
+    Where there are none, the step is the module ``around`` it.
+    """
     single = {box.place.row for box in answer if box is not None} - {
         box.place.row for box in answer if box is not None and box.path
     }
@@ -81,8 +84,9 @@ def _tell_apart(graph: Graph, answer: list[Box | None], timed: Sequence[bool]) -
             own = frozenset((source.path,)) if source.path else frozenset()
             follows[edge.target] |= follows[edge.source] | own
     for i, box in enumerate(answer):
-        if box is not None and timed[i] and not box.path and box.place.row not in single:
-            answer[i] = box._replace(after=follows[i])
+        if box is not None and timed[i] and not box.path:
+            alone = box.place.row in single
+            answer[i] = box._replace(path=around[i]) if alone else box._replace(after=follows[i])
 
 
 def _anywhere(box: Box) -> Box:

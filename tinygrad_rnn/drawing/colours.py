@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from .model import Graph
@@ -33,7 +33,7 @@ LINES = ("solid", "dashed", "dotted")  # for more leaves than colours
 # brightest yellow is too pale for a line on paper.
 SCALE = ("#C3B369", "#A59C74", "#8A8678", "#707173", "#575D6D", "#3B496C", "#123570", "#00224E")
 NO_GRADIENT = Paint("#B8B8B8", "black", "dotted")
-NOT_FINITE = Paint("#D55E00", "black")
+NOT_FINITE = Paint("#FF4FC3", "black")  # no weight's colour, nor on the scale
 _DECADES = 12  # at most: what is smaller by more is as pale as that
 
 
@@ -52,18 +52,27 @@ def leaf_paints(graph: Graph) -> dict[int, Paint]:
 
 
 class GradientScale(NamedTuple):
-    """Colours for gradients' norms by their logarithms: 10 ** low and less is pale, 10 ** high is dark."""
+    """Colours for gradients' norms by their logarithms: 10 ** low and less is pale, 10 ** high is dark.
+
+    Attributes:
+        beyond: Are there norms below 10 ** low?
+        not_finite: Are there any that are infinite or NaN?
+    """
 
     low: int
     high: int
+    beyond: bool = False
+    not_finite: bool = False
 
     @classmethod
     def of(cls, norms: Iterable[float | None]) -> GradientScale:
         """The scale on which these can be told apart."""
-        logarithms = [math.log10(g) for g in norms if g and math.isfinite(g)]
+        known = [g for g in norms if g]
+        logarithms = [math.log10(g) for g in known if math.isfinite(g)]
         high = math.ceil(max(logarithms, default=0.0))
         low = math.floor(min(logarithms, default=high - 1.0))
-        return cls(max(min(low, high - 1), high - _DECADES), high)
+        least = high - _DECADES
+        return cls(max(min(low, high - 1), least), high, low < least, len(logarithms) < len(known))
 
     def share(self, norm: float) -> float:
         """Where on the scale, from 0 to 1."""
@@ -81,13 +90,23 @@ class GradientScale(NamedTuple):
         k = min(int(place), len(SCALE) - 2)
         a, b = ([int(colour[i : i + 2], 16) for i in (1, 3, 5)] for colour in SCALE[k : k + 2])
         mixed = [round(x + (place - k) * (y - x)) for x, y in zip(a, b, strict=True)]
-        return Paint("#{:02X}{:02X}{:02X}".format(*mixed), "black" if place < 2.5 else "white")
+        return Paint("#{:02X}{:02X}{:02X}".format(*mixed), "black" if _luminance(mixed) > _MIDDLE else "white")
 
     def line_width(self, norm: float | None) -> float:
         """How wide a line is drawn: what is dark is wide too, so that it can be told in print."""
         if norm is None or norm == 0:
             return 0.8
         return 1.0 + 2.4 * (self.share(norm) if math.isfinite(norm) else 1.0)
+
+
+_MIDDLE = math.sqrt(1.05 * 0.05) - 0.05  # black is as far from it as white is
+
+
+def _luminance(colour: Sequence[int]) -> float:
+    """Relative luminance (WCAG 2.1), from 0 to 1, of red, green and blue from 0 to 255."""
+    parts = (part / 255 for part in colour)
+    r, g, b = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b
 
 
 def norm_words(norm: float | None) -> str:

@@ -11,9 +11,9 @@ from .curves import ARROW, Point
 from .fold import Folded
 from .labels import FONT, NOTE_SIZE, SIZE, label, shortened, tooltip, visible, width
 from .layout import Layout
-from .marks import Pill, Words, delays, legend, pills
+from .marks import Pill, delays, legend, pills
 from .model import Edge, Graph
-from .words import Lettering, edge_tooltip, edge_words, step_words, vertex_lines, vertex_tooltip
+from .words import Lettering, Words, edge_tooltip, edge_words, step_words, vertex_lines, vertex_tooltip
 
 
 def source(recorded: Graph, folded: Folded, layout: Layout, lettering: Lettering, view: str) -> str:
@@ -141,8 +141,8 @@ class _Writer:
         elif edge.slot in self.layout.crossing:
             attributes |= {"color": INK, "penwidth": "1.7"}
         if edge.slot in self.layout.branch_names:
-            name = self.lettering.branch(edge, self.graph)
-            attributes |= {"label": label([name]), "lp": _point(self.layout.branch_names[edge.slot])}
+            name = self.layout.branch_names[edge.slot]
+            attributes |= {"label": label([name.text]), "lp": _point(name.place)}
         elif edge.slot in self.layout.notes and (words := edge_words(edge)):
             attributes |= {"label": label([words]), "lp": _point(self.layout.notes[edge.slot])}
         self._statement(f"n{edge.source} -> n{edge.target}", **attributes)

@@ -28,7 +28,7 @@ from .labels import NOTE_SIZE, box_size, visible, width
 from .model import Edge, Graph
 from .routes import Ends, Net, Standing, assign_lanes, connect, gather
 from .timeline import Timeline
-from .words import Lettering, edge_words
+from .words import Lettering, Words, edge_words
 
 MOST_RUNS = 16  # different blocks that Graphviz is run for; where every step differs, none
 DELAY = 7.0  # a mark's side
@@ -50,7 +50,7 @@ class Layout:
         lines: What is written on each vertex.
         sizes: Of vertices.
         crossing: The edges between blocks.
-        branch_names: The edges from shared leaves that bear the leaf's name, and where.
+        branch_names: What is written on edges from shared leaves, each leaf's name in the first place.
         branches: For each edge along a line that many share, with which of its points its own branch begins.
         stems: These lines: each one's source, and its way.
         upward: Do results stand above what they are computed from?
@@ -65,7 +65,7 @@ class Layout:
     centres: dict[int, Point] = field(default_factory=dict)
     curves: dict[Slot, Curve] = field(default_factory=dict)
     notes: dict[Slot, Point] = field(default_factory=dict)
-    branch_names: dict[Slot, Point] = field(default_factory=dict)
+    branch_names: dict[Slot, Words] = field(default_factory=dict)
     branches: dict[Slot, int] = field(default_factory=dict)
     stems: list[tuple[int, list[Point]]] = field(default_factory=list)
     upward: bool = True
@@ -84,7 +84,7 @@ class Layout:
         self.curves = {slot: curve.map(move) for slot, curve in self.curves.items()}
         self.notes = {slot: move(note) for slot, note in self.notes.items()}
         self.stems = [(source, [move(point) for point in points]) for source, points in self.stems]
-        self.branch_names = {slot: move(name) for slot, name in self.branch_names.items()}
+        self.branch_names = {slot: Words(text, move(place)) for slot, (text, place) in self.branch_names.items()}
 
 
 def lay_out_graph(graph: Graph, timeline: Timeline, direction: str, lettering: Lettering) -> Layout:
@@ -166,17 +166,26 @@ class _Builder:
     def _lay_out_blocks(self) -> None:
         """Lay out each different block once."""
         different = [block for block in self.blocks if block.copies is None]
-        common = {
-            timed: shared([self._path(v) for b in self.blocks if _timed(b) is timed for v in b.operations])
-            for timed in (True, False)
-        }
+        paths: dict[bool, list[Path]] = {timed: [] for timed in (True, False)}
+        for block in self.blocks:
+            operations = (v for v in block.operations if not self.graph.vertices[v].is_box)
+            paths[_timed(block)].extend(map(self._path, operations))
+        level = {timed: shared(those) + 1 for timed, those in paths.items()}
+        around = paths[True][0][: level[True] - 1] if paths[True] else ()  # the loops themselves: it shows as columns
         for block in different:
-            level = common[_timed(block)] + 1
-            self.inside[id(block)] = self._block_layout(block, level, len(different) > MOST_RUNS)
+            timed = _timed(block)
+            groups = self._groups(block, level[timed], () if timed else around)
+            self.inside[id(block)] = self._block_layout(block, groups, len(different) > MOST_RUNS)
         for block in self.blocks:
             self.inside[id(block)] = self.inside[id(block.copies or block)]
 
-    def _block_layout(self, block: Block, level: int, plain: bool) -> BlockLayout:
+    def _groups(self, block: Block, level: int, around: Path) -> list[Group]:
+        """The modules within a block; what is recorded just ``around`` the loops is in none."""
+        paths = [self._path(vertex) for vertex in block.operations]
+        inside = [() if path == around[: len(path)] else path for path in paths] if around else paths
+        return _groups(block.operations, inside, level)
+
+    def _block_layout(self, block: Block, groups: list[Group], plain: bool) -> BlockLayout:
         edges: list[Edge] = []
         taps: dict[int, None] = {}
         for vertex in block.operations:
@@ -190,7 +199,6 @@ class _Builder:
                         edges.append(Edge(tap, edge.target, edge.argument, edge.result, edge.name))
                         self.begun[tap] = edge.slot
                     taps[tap] = None
-        groups = _groups(block.operations, [self._path(vertex) for vertex in block.operations], level)
         sizes = {vertex: self.sizes[vertex] for vertex in (*block.operations, *block.leaves)}
         return lay_out(Request(sizes, list(taps), edges, groups, self.sides, block.exits), plain)
 
@@ -262,23 +270,35 @@ class _Builder:
         layout.stems = [(source, stem) for (source, _, _), stem in stems.items()]
 
     def _name_branches(self) -> None:
-        """Where each block's branch from a shared leaf's line comes in, the leaf's name, if there is room beside it."""
+        """Write the leaf's name where a branch of its line comes into a block, or as much as there is room for."""
         first: dict[tuple[int, int], Edge] = {}  # of a leaf's edges into a block
         for edge in self.edges[Way.LINE]:
             first.setdefault((edge.source, id(self.arrangement.home(edge.target))), edge)
         for block in self.blocks:
             move, floor = self.grid.mover(block), self.grid.floor[block.place.row]
             taps = sorted((move(tap)[0], source) for source, tap in self.inside[id(block)].taps.items())
-            end = self.grid.spans[id(block)][1] + self.grid.gap / 2
-            for (x, leaf), (limit, _) in pairwise([*taps, (end, -1)]):
+            (start, end), half = self.grid.spans[id(block)], self.grid.gap / 2
+            reached = start - half
+            for (x, leaf), (limit, _) in pairwise([*taps, (end + half, -1)]):
                 into = first.get((leaf, id(block)))
-                if into is None or self.arrangement.block_of[leaf] is not None or not self.graph.vertices[leaf].name:
-                    continue
-                extent = width(visible(self.lettering.branch(into, self.graph)), NOTE_SIZE)
-                if self.turned:
-                    self.layout.branch_names[into.slot] = x - 6, floor + 11 + extent / 2
-                elif extent + 6 < limit - x:
-                    self.layout.branch_names[into.slot] = x + 3 + extent / 2, floor
+                if into is not None and self.arrangement.block_of[leaf] is None:
+                    name = self._beside(self.lettering.branch(into, self.graph), x, floor, reached, limit)
+                    if name is not None:
+                        self.layout.branch_names[into.slot] = name
+                        reached = name.place[0] + width(visible(name.text), NOTE_SIZE) / 2
+                reached = max(reached, x)
+
+    def _beside(self, options: list[str], x: float, y: float, left: float, right: float) -> Words | None:
+        """The first of these words that there is room for on either side of a line, between two others."""
+        for text in options:
+            extent = width(visible(text), NOTE_SIZE)
+            if self.turned:
+                return Words(text, (x - 6, y + 11 + extent / 2))
+            if extent + 6 < right - x:
+                return Words(text, (x + 3 + extent / 2, y))
+            if extent + 6 < x - left:
+                return Words(text, (x - 3 - extent / 2, y))
+        return None
 
     # ---- edges between blocks
 

@@ -8,23 +8,16 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from .block_layout import Box
-from .colours import NO_GRADIENT, GradientScale, Paint
+from .colours import NO_GRADIENT, NOT_FINITE, GradientScale, Paint
 from .curves import Curve, Point
 from .fold import Folded
 from .labels import NOTE_SIZE, SIZE, width
 from .layout import DELAY, Layout
 from .model import Graph
-from .words import Lettering, delay_words, step_words
+from .words import Lettering, Words, delay_words, step_words
 
 _HIGH = 12.0  # of a weight's name
 _TRIED = 6  # places in each direction
-
-
-class Words(NamedTuple):
-    """A line of text, and its middle."""
-
-    text: str
-    place: Point
 
 
 class Pill(NamedTuple):
@@ -182,9 +175,13 @@ def legend(scale: GradientScale, layout: Layout) -> Iterator[tuple[Box, Paint, W
     step = max(1, round((scale.high - scale.low) / 8))
     for k, power in enumerate(range(scale.low, scale.high + 1, step)):
         x = left + k * wide
-        yield (x, y, x + wide, y + 9), scale.paint(10.0**power), Words(f"1e{power}", (x + wide / 2, y - 7))
+        words = f"≤ 1e{power}" if scale.beyond and power == scale.low else f"1e{power}"
+        yield (x, y, x + wide, y + 9), scale.paint(10.0**power), Words(words, (x + wide / 2, y - 7))
         last = x + wide
-    yield (last + 24, y, last + 58, y + 9), NO_GRADIENT, Words("none", (last + 41, y - 7))
+    others = [(NO_GRADIENT, "none"), *([(NOT_FINITE, "inf, nan")] if scale.not_finite else [])]
+    for k, (paint, words) in enumerate(others):
+        x = last + 24 + k * (wide + 24)
+        yield (x, y, x + wide, y + 9), paint, Words(words, (x + wide / 2, y - 7))
     title = "2-norm of the gradient"
     nowhere = left + width(title, NOTE_SIZE) / 2, y + 17
     yield (left, y, left, y), scale.paint(None), Words(title, nowhere)

@@ -135,6 +135,11 @@ def recorded(output: Tensor, *, gradients: bool = False, values: bool = False) -
             f"draw: {words} has no graph: nothing it came from needs a gradient, or it was computed under no_grad or "
             f"detached"
         )
+    if gradients and output.size != 1:
+        raise RuntimeError(
+            f"draw: expected a scalar to show the gradients of, got shape {output.shape} ({output.node.words()}); draw "
+            f"its sum() for example"
+        )
     start = seed(output, None, create_graph=False) if gradients else None
     with keeping_everything() if values else nullcontext():  # all that an expansion records, then, is known
         expansion = Expansion(output.node)

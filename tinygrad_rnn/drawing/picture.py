@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 import os
 import secrets
+import shutil
 from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
@@ -82,7 +83,7 @@ class Drawing:
 
         Raises:
             ValueError: an unknown suffix.
-            FileNotFoundError: there is no such folder.
+            FileNotFoundError, IsADirectoryError: there is no such folder, or it is one.
             RuntimeError: no Graphviz that can write this.
 
         >>> import tempfile, tinygrad_rnn as tg
@@ -97,16 +98,21 @@ class Drawing:
             raise ValueError(f"save: expected a file name ending in {', '.join(SUFFIXES)}, got {str(path)!r}")
         if not path.parent.is_dir():
             raise FileNotFoundError(f"save: there is no folder {str(path.parent)!r} to write {path.name!r} into")
+        if path.is_dir():
+            raise IsADirectoryError(f"save: {str(path)!r} is a folder")
         if suffix == ".dot":
             content = self.source.encode()
         elif suffix == ".html":
             content = self._page().encode()
         else:
             content = run(self.source, suffix[1:], placed=True)
-        unfinished = path.parent / f".{secrets.token_hex(8)}.unfinished"
+        target = path.resolve()  # a link stays one
+        unfinished = target.parent / f".{secrets.token_hex(8)}.unfinished"
         try:
             unfinished.write_bytes(content)
-            unfinished.replace(path)
+            if target.exists():
+                shutil.copymode(target, unfinished)
+            unfinished.replace(target)
         finally:
             unfinished.unlink(missing_ok=True)
         return path
@@ -206,12 +212,12 @@ def kept_columns(timeline: Timeline, steps: int | Iterable[int]) -> set[int]:
     for k, column in enumerate(timeline.columns):
         if column.steps:
             phases.setdefault(column.phase, []).append(k)
-    if isinstance(steps, Iterable):
+    if isinstance(steps, Iterable) and getattr(steps, "ndim", True):
         wanted = {_whole(step) for step in steps}
         chosen = {k for columns in phases.values() for k in columns if timeline.columns[k].steps[0] in wanted}
         if not chosen:
             there = sorted({step for column in timeline.columns for step in column.steps})
-            words = f"has steps {there[0]} to {there[-1]}" if there else "has no time steps"
+            words = f"has {len(there)}, from {there[0]} to {there[-1]}" if there else "has no time steps"
             raise ValueError(f"draw: expected steps to name some of the graph's, got {steps!r}; it {words}")
         return chosen
     count = _whole(steps)
@@ -221,6 +227,9 @@ def kept_columns(timeline: Timeline, steps: int | Iterable[int]) -> set[int]:
 
 
 def _whole(step: object) -> int:
-    if isinstance(step, bool) or not isinstance(step, SupportsIndex):
-        raise TypeError(f"draw: expected steps to be a whole number, or several such as range(10, 20), got {step!r}")
-    return operator.index(step)
+    try:
+        if isinstance(step, SupportsIndex) and not isinstance(step, bool):
+            return operator.index(step)  # of an array with several numbers, a TypeError
+    except TypeError:
+        pass
+    raise TypeError(f"draw: expected steps to be a whole number, or several such as range(10, 20), got {step!r}")

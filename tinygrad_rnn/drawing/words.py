@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from .colours import GradientScale, norm_words
+from .curves import Point
 from .fold import Folded, Tag
 from .labels import NOTE_SIZE, shape_words, shortened, visible, width
 from .model import Edge, Graph, Vertex
+
+
+class Words(NamedTuple):
+    """A line of text, and its middle."""
+
+    text: str
+    place: Point
 
 
 def step_words(steps: Sequence[int]) -> str:
@@ -144,10 +153,13 @@ class Lettering:
         """The lines on a vertex, without what is written there by itself."""
         return [*self.lines[i][:-1], " "] if i in self.in_boxes else self.lines[i]
 
-    def branch(self, edge: Edge, graph: Graph) -> str:
-        """What is written on a weight's way into a step."""
-        name = vertex_lines(graph.vertices[edge.source])[0]
-        return name if self.scale is None else f"{name} {norm_words(edge.gradient)}"
+    def branch(self, edge: Edge, graph: Graph) -> list[str]:
+        """What may be written on a weight's way into a step, the best first."""
+        name = [vertex_lines(graph.vertices[edge.source])[0]] if graph.vertices[edge.source].name else []
+        if self.scale is None:
+            return name
+        norm = norm_words(edge.gradient)
+        return [*(f"{one} {norm}" for one in name), norm]
 
     def pill(self, tag: Tag) -> str:
         """What is written for a weight."""

@@ -1,0 +1,251 @@
+"""What is written over a picture: delays, weights, their shares of the gradient; and what these stand beside."""
+
+import re
+from collections import Counter
+from itertools import combinations
+
+import numpy as np
+import pytest
+
+pytest.importorskip("hypothesis", reason="property tests need the extra testing")
+from drawing_programs import leaf, loops, unroll
+from hypothesis import given
+from hypothesis import strategies as st
+
+import tinygrad_rnn as tg
+from tinygrad_rnn.drawing.fold import cells, rolled, whole, without
+from tinygrad_rnn.drawing.labels import NOTE_SIZE, width
+from tinygrad_rnn.drawing.layout import lay_out_graph
+from tinygrad_rnn.drawing.marks import pills
+from tinygrad_rnn.drawing.model import recorded
+from tinygrad_rnn.drawing.timeline import timeline
+from tinygrad_rnn.drawing.words import Lettering
+
+
+def laid_out(output, fold, direction="LR"):
+    graph = recorded(output)
+    folded = fold(graph, timeline(graph))
+    lettering = Lettering.of(folded, graph, None, False)
+    return graph, folded, lay_out_graph(folded.graph, folded.timeline, direction, lettering), lettering
+
+
+def chain(steps, *, delays=(1,), start=("h-3", "h-2", "h-1")):
+    """A net whose state is computed from those of these many steps before."""
+    w, states = leaf("w"), [leaf(name) for name in start]
+    for t in steps:
+        with tg.scope("cell", step=t):
+            states.append(np.tanh(sum(states[-delay] @ w for delay in delays)))
+    return states[-1].sum()
+
+
+def delays_of(output, direction="LR"):
+    """The words and places of all delays on a rolled picture."""
+    source = tg.draw(output, view="rolled", direction=direction).source
+    marks = re.findall(r'"delay \d+ words" \[label="([^"]*)" pos="([-\d.]+),([-\d.]+)"', source)
+    return [(words, (float(x), float(y))) for words, x, y in marks]
+
+
+# ------------------------------------------------------------------------------------------------- delays
+
+
+@pytest.mark.parametrize("direction", ["LR", "TB"])
+@pytest.mark.parametrize("delays", [(1,), (2,), (1, 2), (1, 3), (1, 2, 3)])
+def test_each_delay_has_a_mark_of_its_own(delays, direction):
+    marks = delays_of(chain(range(8), delays=delays), direction)
+    assert sorted(words for words, _ in marks) == [f"t − {delay}" for delay in delays]
+    for (one, (x, y)), (_, (u, v)) in combinations(marks, 2):  # no word lies on another, or on its line
+        assert abs(y - v) > NOTE_SIZE or abs(x - u) > width(one, NOTE_SIZE)
+
+
+@pytest.mark.parametrize(
+    ("steps", "words", "tooltip"),
+    [
+        (range(0, 50, 10), "t − 10", "to the step 10 later"),
+        ((3, 10, 100), "t − 7 … 90", "to a step 7 to 90 later"),
+        (range(3, -1, -1), "t + 1", "to the step 1 earlier"),
+        (range(40, -1, -20), "t + 20", "to the step 20 earlier"),
+    ],
+)
+def test_delays_are_told_in_the_steps_own_numbers(steps, words, tooltip):
+    output = chain(steps)
+    assert [word for word, _ in delays_of(output)] == [words]
+    assert tooltip in tg.draw(output, view="rolled").source
+
+
+def test_layers_run_by_hand_have_their_delays_one_above_the_other():
+    weights = [leaf(f"w{k}") for k in range(5)]
+    states = [leaf(f"h{k}") for k in range(5)]
+    for t in range(3):
+        x = leaf(f"x{t}")
+        for k in range(5):
+            with tg.scope(f"layer {k}", step=t):
+                x = states[k] = np.tanh(x + states[k] @ weights[k])
+    marks = delays_of(x.sum())
+    assert [words for words, _ in marks] == ["t − 1"] * 5
+    heights = sorted(y for _, (_, y) in marks)
+    assert min(np.diff(heights)) > NOTE_SIZE
+
+
+# ------------------------------------------------------------------------------------------------- initial states
+
+
+@pytest.mark.parametrize("fold", [cells, rolled])
+def test_initial_states_used_by_several_steps_are_no_weights(fold):
+    """Of h[t] = tanh(h[t-1] A + h[t-2] B), whose states are all used once more in the end."""
+    a, b, states = leaf("A"), leaf("B"), [leaf("h-2"), leaf("h-1")]
+    for t in range(5):
+        with tg.scope("cell", step=t):
+            states.append(np.tanh(states[-1] @ a + states[-2] @ b))
+    graph, folded, layout, _ = laid_out(np.stack(states).sum(), fold)
+    assert {graph.vertices[tag.leaf].name for tag in folded.tags} == {"A", "B"}
+    assert all(tag.slot is not None and tag.at_end for tag in folded.tags)  # on edges into the box
+    drawn = {vertex.name: i for i, vertex in enumerate(folded.graph.vertices) if vertex.operation is None}
+    assert drawn.keys() == {"h-2", "h-1"}
+    first = min(left for _, (left, *_), _ in layout.columns)
+    assert all(layout.centres[i][0] < first for i in drawn.values())  # before the loop
+    (x, y), (u, v) = (layout.centres[i] for i in drawn.values())
+    assert x == u  # one above the other
+    assert y != v
+
+
+@pytest.mark.parametrize("fold", [whole, cells])
+def test_a_backward_loop_begins_on_the_right(fold):
+    w, h = leaf("w"), leaf("h0")
+    for t in reversed(range(4)):
+        with tg.scope("cell", step=t):
+            h = np.tanh(h @ w)
+    _, folded, layout, _ = laid_out(h.sum(), fold)
+    named = {vertex.name: i for i, vertex in enumerate(folded.graph.vertices)}
+    assert layout.centres[named["h0"]][0] > max(right for _, (_, _, right, _), _ in layout.columns)
+    arriving = [(curve.tip, curve.points[-1]) for curve in layout.curves.values()]
+    for curve in layout.curves.values():  # none leaves where another arrives
+        assert all(np.hypot(*np.subtract(curve.points[0], tip)) > 3 for tip, _ in arriving)
+
+
+# ------------------------------------------------------------------------------------------------- weights
+
+
+def around(centre, size):
+    (x, y), (w, h) = centre, size
+    return x - w / 2, y - h / 2, x + w / 2, y + h / 2
+
+
+def overlap(one, other):
+    (a, b, c, d), (e, f, g, h) = one, other
+    return a < g and e < c and b < h and f < d
+
+
+def attention():
+    q, k, h = leaf("Wq"), leaf("Wk"), leaf("h0")
+    states = [h]
+    for t in range(4):
+        with tg.scope("attend", step=t):
+            memory = np.concatenate(states)
+            found = tg.functional.softmax((h @ q) @ (memory @ k).T) @ memory
+        with tg.scope("cell", step=t):
+            h = np.tanh(found + h)
+            states.append(h)
+    return h.sum()
+
+
+def layers(kind, **options):
+    tg.manual_seed(0)
+    out, _ = getattr(tg.nn, kind)(3, 4, **options)(np.ones((3, 2, 3), np.float32))
+    return (out**2).sum()
+
+
+NETS = {
+    "attention": attention,
+    "two delays": lambda: chain(range(5), delays=(1, 2)),
+    "LSTM": lambda: layers("LSTM", num_layers=2),
+    "both ways": lambda: layers("GRU", bidirectional=True),
+}
+
+
+@pytest.mark.parametrize("direction", ["LR", "TB"])
+@pytest.mark.parametrize("fold", [cells, rolled])
+@pytest.mark.parametrize("net", NETS)
+def test_names_of_weights_keep_off_boxes_titles_and_each_other(net, fold, direction):
+    _, folded, layout, lettering = laid_out(NETS[net](), fold, direction)
+    on_edges = [
+        pill for pill in pills(folded, layout, lettering) if pill.leaf in {t.leaf for t in folded.tags if t.slot}
+    ]
+    in_boxes = {tag.leaf for tag in folded.tags if tag.slot is None}
+    areas = [around(pill.centre, (pill.width, pill.height)) for pill in on_edges if pill.leaf not in in_boxes]
+    assert areas
+    assert not any(overlap(one, other) for one, other in combinations(areas, 2))
+    boxes = [around(layout.centres[i], layout.sizes[i]) for i in layout.centres]
+    titles = [around(column.middle, (30, 10)) for column in layout.columns]
+    assert not any(overlap(area, other) for area in areas for other in (*boxes, *titles))
+
+
+@given(loops, st.sampled_from([cells, rolled]))
+def test_a_weight_is_written_once_at_each_side_of_a_box(loop, fold):
+    _, folded, layout, lettering = laid_out(unroll(loop), fold)
+    written = list(pills(folded, layout, lettering))
+    assert {pill.leaf for pill in written} == {tag.leaf for tag in folded.tags}
+    sides = {(t.leaf, t.slot[0] if t.at_end else -1, layout.curves[t.slot].tip[0]) for t in folded.tags if t.slot}
+    inside = Counter(tag.leaf for tag in folded.tags if tag.slot is None)
+    for weight, count in Counter(pill.leaf for pill in written).items():
+        assert inside[weight] <= count <= inside[weight] + len([side for side in sides if side[0] == weight])
+
+
+def test_weights_of_one_colour_are_told_apart():
+    """Seven colours, then the same as rims."""
+    weights, h = [leaf(f"w{k}") for k in range(15)], leaf("h0")
+    for t in range(3):
+        with tg.scope("cell", step=t):
+            for weight in weights:
+                h = h * weight
+    source = tg.draw(h.sum(), view="cells").source
+    looks = {}
+    for line in re.findall(r'"weight \d+" -> .*', source):
+        name = re.search(r'label="(w\d+)"', line)
+        colour = re.search(r'\bcolor="(#\w+)"', line)[1]
+        if name is None:
+            rim = colour
+        else:
+            is_rim = "fontcolor" not in line
+            looks[name[1]] = (rim, colour) if is_rim else (colour, colour)
+    assert len(looks) == 15
+    assert len(set(looks.values())) == 15
+
+
+@pytest.mark.parametrize("kind", ["RNN", "LSTM", "GRU"])
+def test_each_use_of_a_weight_has_its_share_of_the_gradient_written_beside_it(kind):
+    picture = tg.draw(layers(kind), gradients=True)
+    uses = [
+        edge
+        for edge in picture.graph.edges
+        if (picture.graph.vertices[edge.source].name or "").endswith("hh_l0")
+        and picture.graph.vertices[edge.target].step is not None
+    ]
+    assert len(uses) == {"RNN": 3, "LSTM": 3, "GRU": 6}[kind]
+    written = re.findall(r'n\d+ -> n\d+ \[[^\n]*label="(?:\w+ )?([-\de.]+)"', picture.source)
+    assert len(written) == len(uses)
+    for share, edge in zip(map(float, written), uses, strict=True):
+        assert share == pytest.approx(edge.gradient, rel=0.06, abs=1e-12)
+
+
+# ------------------------------------------------------------------------------------------------- modules
+
+
+@pytest.mark.parametrize("fold", [cells, rolled])
+def test_a_module_of_one_operation_keeps_its_name(fold):
+    h = leaf("h0")
+    for t in range(3):
+        with tg.scope("decay", step=t):
+            h = h * 0.5
+    _, folded, *_ = laid_out(h.sum(), fold)
+    assert {vertex.operation for vertex in folded.graph.vertices if vertex.is_box} == {"decay"}
+
+
+def test_steps_left_out_change_no_frame():
+    model = tg.nn.RNN(3, 4)
+    with tg.scope("model"):
+        out, _ = model(np.ones((6, 2, 3), np.float32))
+    frames = set()
+    for fold in (whole, lambda graph, time: without(graph, time, [1, 6])):
+        _, _, layout, _ = laid_out(out.sum(), fold)
+        frames.add(tuple(sorted({frame.name for frame in layout.frames})))
+    assert len(frames) == 1
