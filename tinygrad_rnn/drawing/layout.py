@@ -330,9 +330,10 @@ class _Builder:
         def standing(vertex: int) -> Standing:
             return self._standing(vertex, ends[vertex], around)
 
-        back = [e for e in self.edges[Way.ACROSS] if e.slot not in self.lanes.net_of]
-        back = [e for e in back if ends[e.source].left == ends[e.target].right]
+        direct = [edge for edge in self.edges[Way.ACROSS] if edge.slot not in self.lanes.net_of]
+        back = [edge for edge in direct if ends[edge.source].left == ends[edge.target].right]
         met, left = {edge.target for edge in back}, {edge.source for edge in back}
+        heights = {(ends[edge.source].right, round(self.layout.centres[edge.source][1])) for edge in direct}
         for edge in self.edges[Way.RISE]:
             source, target = self.arrangement.home(edge.source), self.arrangement.home(edge.target)
             move = self.grid.mover(source)
@@ -348,12 +349,18 @@ class _Builder:
             curve = self.inside[id(target)].curves[self.begun[self.arrangement.tap(edge)]].map(self.grid.mover(target))
             self.layout.curves[edge.slot] = Curve(joined(line, curve.points), curve.tip)
         arrived: dict[tuple[int, bool], dict[Net | Slot, int]] = {}  # at each side of a target, in order
+        first: dict[tuple[int, bool], int] = {}
         for edge in self.edges[Way.ACROSS]:
             lane = self.lanes.net_of.get(edge.slot)
             start, end = standing(edge.source), standing(edge.target)
             from_left = lane is not None or start.ends.right == end.ends.left
             others = arrived.setdefault((edge.target, from_left), {})
-            count = others.setdefault(lane or edge.slot, len(others) + (from_left and edge.target in left))
+            begin = int(from_left and edge.target in left)  # where another leaves, none arrives
+            if lane is not None and (end.ends.left, round(end.centre[1])) in heights:
+                begin = 2  # nor where others begin that go elsewhere
+            count = others.setdefault(
+                lane or edge.slot, len(others) + first.setdefault((edge.target, from_left), begin)
+            )
             found = lane is not None and edge.source in met
             curve = self.layout.curves[edge.slot] = connect(start, end, count, lane, self.grid.place, found)
             if words := edge_words(edge):

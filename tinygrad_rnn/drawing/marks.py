@@ -65,7 +65,7 @@ def _centres(curve: Curve, at_end: bool, wide: float, arrivals: Sequence[float])
     """Where a weight's name may stand at an end of its edge, the best place first.
 
     Args:
-        arrivals: The heights at which edges reach the same side of the same box.
+        arrivals: The heights at which edges reach the same side of the same box, or leave it.
     """
     points, tip = curve
     start, end = (points[-min(4, len(points))], tip) if at_end else (points[0], points[min(3, len(points) - 1)])
@@ -92,12 +92,15 @@ def _side(slot: tuple[int, int], layout: Layout) -> tuple[int, bool]:
 
 
 def _arrivals(graph: Graph, layout: Layout) -> dict[tuple[int, bool], list[float]]:
-    """The heights at which edges reach each side of each box."""
+    """The heights at which edges reach each side of each box, or leave it."""
     found: dict[tuple[int, bool], list[float]] = {}
     for edge in graph.edges:
         points, tip = layout.curves[edge.slot]
         if abs(points[-1][0] - tip[0]) > abs(points[-1][1] - tip[1]):
             found.setdefault(_side(edge.slot, layout), []).append(tip[1])
+        (x, y), (u, v) = points[0], points[1]
+        if abs(x - u) > abs(y - v):
+            found.setdefault((edge.source, x < layout.centres[edge.source][0]), []).append(y)
     return found
 
 
