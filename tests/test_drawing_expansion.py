@@ -414,6 +414,38 @@ def test_definition_that_calls_a_layer_is_expanded():
     assert not {"read", "rnn_tanh"} & set(operations(graph))
 
 
+@pytest.mark.parametrize("first", [0, 3])
+def test_calls_of_one_function_are_judged_one_by_one(first):
+    """One call goes through no time step, another through three: in either order both are drawn for what they are."""
+
+    def body(x, steps):
+        for t in range(steps):
+            with tg.scope("loop", step=t):
+                x = np.tanh(x)
+        return x * 1.0
+
+    many = tg.primitive(body)
+    tg.defvjp(many, definition=body)
+    graph = recorded(many(many(leaf(np.eye(2)), first), 3 - first))
+    assert sum(vertex.operation == "tanh" for vertex in graph.vertices) == 3
+    assert sum(vertex.operation == "body" for vertex in graph.vertices) == 1
+
+
+@pytest.mark.parametrize("error", [StopIteration, KeyError, ValueError, RuntimeError])
+def test_checkpoint_that_cannot_be_run_again_stays_one_vertex(error):
+    w, left = leaf(np.eye(2)), [4]
+
+    def step(h, x):
+        if not left[0]:
+            raise error("only once")
+        left[0] -= 1
+        return (np.tanh(h @ w + x),) * 2
+
+    h, _ = tg.scan(step, leaf(np.eye(2)), np.zeros((4, 2, 2)), checkpoint=2)
+    graph = recorded(h)
+    assert [vertex.operation for vertex in graph.vertices if vertex.operation] == ["checkpoint"] * 2
+
+
 def test_loss_stays_one_vertex():
     logits = leaf(np.ones((2, 3)))
     for step in (None, 0):

@@ -198,15 +198,14 @@ def test_weights_of_one_colour_are_told_apart():
             for weight in weights:
                 h = h * weight
     source = tg.draw(h.sum(), view="cells").source
-    looks = {}
+    looks, rim = {}, None
     for line in re.findall(r'"weight \d+" -> .*', source):
-        name = re.search(r'label="(w\d+)"', line)
-        colour = re.search(r'\bcolor="(#\w+)"', line)[1]
+        name, colour = re.search(r'label="(w\d+)"', line), re.search(r'\bcolor="(#\w+)"', line)[1]
         if name is None:
+            assert 'class="rim"' in line
             rim = colour
         else:
-            is_rim = "fontcolor" not in line
-            looks[name[1]] = (rim, colour) if is_rim else (colour, colour)
+            looks[name[1]], rim = (rim, colour), None
     assert len(looks) == 15
     assert len(set(looks.values())) == 15
 
@@ -225,6 +224,36 @@ def test_each_use_of_a_weight_has_its_share_of_the_gradient_written_beside_it(ki
     assert len(written) == len(uses)
     for share, edge in zip(map(float, written), uses, strict=True):
         assert share == pytest.approx(edge.gradient, rel=0.06, abs=1e-12)
+
+
+@pytest.mark.parametrize("fold", [cells, rolled])
+def test_two_lines_from_one_box_to_another_are_told_apart(fold):
+    """The two states of an LSTM."""
+    _, folded, layout, _ = laid_out(NETS["LSTM"](), fold)
+    tips = {}
+    for edge in folded.graph.edges:
+        if edge.stands_for and folded.graph.vertices[edge.source].is_box:
+            tips.setdefault((edge.source, edge.target), []).append(layout.curves[edge.slot].tip)
+    several = [ends for ends in tips.values() if len(ends) > 1]
+    assert several
+    assert all(np.hypot(*np.subtract(one, other)) >= 4 for ends in several for one, other in combinations(ends, 2))
+
+
+@given(loops, st.sampled_from([whole, cells, rolled]))
+def test_frames_of_steps_hold_what_is_in_them_and_no_more(loop, fold):
+    _, folded, layout, _ = laid_out(unroll(loop), fold)
+    time = folded.timeline
+    steps = {column.steps: column.box for column in layout.columns}
+    held = {box: [] for box in steps.values()}
+    for i, place in enumerate(time.places):
+        if place is not None and time.in_time(place):
+            box = steps[time.columns[place.column].steps]
+            own = around(layout.centres[i], layout.sizes[i])
+            assert overlap(own, box)
+            assert own[0] >= box[0] and own[1] >= box[1] and own[2] <= box[2] and own[3] <= box[3]  # noqa: PT018
+            held[box].append(own)
+    tallest = max(max(own[3] for own in inside) - min(own[1] for own in inside) for inside in held.values() if inside)
+    assert all(box[3] - box[1] <= tallest + 160 for box in held)  # beside them leaves, and ways around
 
 
 # ------------------------------------------------------------------------------------------------- modules

@@ -45,9 +45,9 @@ def leaf_paints(graph: Graph) -> dict[int, Paint]:
             users.setdefault(edge.source, set()).add(graph.vertices[edge.target].step)
     steps = {vertex.step for vertex in graph.vertices if vertex.operation is not None} - {None}
     lasting = [leaf for leaf, where in users.items() if len(where) > 1 or where == {None} or len(steps) == 1]
+    lasting.sort(key=lambda leaf: (len(users[leaf]) == 1, leaf))  # those that steps share have the first colours
     return {
-        leaf: Paint(*PALETTE[k % len(PALETTE)], LINES[k // len(PALETTE) % len(LINES)])
-        for k, leaf in enumerate(sorted(lasting))
+        leaf: Paint(*PALETTE[k % len(PALETTE)], LINES[k // len(PALETTE) % len(LINES)]) for k, leaf in enumerate(lasting)
     }
 
 

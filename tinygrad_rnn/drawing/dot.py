@@ -108,7 +108,8 @@ class _Writer:
         }
         paint = self.leaf_paint(i)
         if vertex.operation is None:
-            attributes["style"] = "filled" if vertex.stands_for else "filled,dashed"
+            line = "dashed" if not vertex.stands_for else "solid" if paint is None else paint.line
+            attributes["style"] = "filled" if line == "solid" else f"filled,{line}"
         if self.scale is not None and vertex.stands_for:
             flow = self.scale.paint(vertex.gradient)
             border = paint.colour if paint is not None else flow.colour
@@ -116,7 +117,10 @@ class _Writer:
             if paint is not None:
                 attributes["penwidth"] = "2.5"
         elif paint is not None:
-            attributes |= {"fillcolor": paint.colour, "color": paint.colour, "fontcolor": paint.words}
+            face = self._face(paint)
+            attributes |= {"fillcolor": face.colour, "color": paint.colour, "fontcolor": face.words}
+            if face != paint:
+                attributes["penwidth"] = "2"
         if i == self.graph.output[0]:
             attributes |= {"penwidth": "2.5"} if self.scale is None else {"penwidth": "2.5", "color": INK}
         self._statement(f"n{i}", **attributes)
@@ -170,17 +174,23 @@ class _Writer:
                 self._add_board("legend", k, area, fillcolor=paint.colour, color=paint.colour, style=style, tooltip=" ")
                 self._add_words(f"legend {k} words", words, fontsize=f"{NOTE_SIZE:g}")
 
+    @staticmethod
+    def _face(paint: Paint) -> Paint:
+        """How the box of a weight is filled: with its colour, but where others have the same that is its rim only."""
+        if paint.line == LINES[0]:
+            return paint
+        return Paint(PAPER if paint.line == LINES[1] else EDGE, "black")
+
     def _add_pill(self, k: int, pill: Pill) -> None:
-        """A name on its colour; where that is another's too, it shows as a rim only."""
+        """A name on its colour."""
         paint = self.paints.get(pill.leaf, Paint(SOFT, "white"))
         self._add_anchor(f"weight {k}", pill.centre)
         words = {"label": label([pill.text]), "lp": _point(pill.centre), "tooltip": tooltip(pill.tooltip)}
-        if paint.line == "solid":
-            self._add_bar(k, pill, 0.0, class_="weight", color=paint.colour, fontcolor=paint.words, **words)
-        else:
-            face = PAPER if paint.line == LINES[1] else BANDS[1]
+        face = self._face(paint)
+        if face != paint:
             self._add_bar(k, pill, 0.0, class_="rim", color=paint.colour, tooltip=" ")
-            self._add_bar(k, pill, 1.5, class_="weight", color=face, **words)
+        inset = 0.0 if face == paint else 1.5
+        self._add_bar(k, pill, inset, class_="weight", color=face.colour, fontcolor=face.words, **words)
 
     def _add_bar(self, k: int, pill: Pill, inset: float, **attributes: str) -> None:
         """A short broad line: lines are drawn over all that is not one."""

@@ -6,15 +6,19 @@ Their definitions are run again, on aliases of their arguments, and what that re
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
 
 from ..graph import Node, newest_first
 from ..primitives import Primitive
 from ..tensor import lift
-from ..walk import ALIAS, ITEM, Rerun, run_definition
+from ..walk import ALIAS, ITEM, Rerun, run_definition, saved_with_parents
 
 _CHECKPOINT = "checkpoint"  # the one primitive that may stand for anything
+_FEW = 64
 
 
 @dataclass(slots=True)
@@ -53,7 +57,9 @@ class Expansion:
         self._unroll = unroll
         self._stands_for: dict[int, Node | None] = {}  # by order: a node, and the one that a walk goes on from there
         self._names: dict[int, str] = {}  # by order: given to what a node stands for
-        self._whole: set[Primitive] = set()  # those with a definition that does not go through time
+        self._whole: set[Hashable] = (
+            set()
+        )  # calls whose definition does not go through time, as ``_call_like`` has them
         self.root = self._part([(output, output)], 0)
         self._there: set[int] = set()  # the orders of calls
         self.calls = [node for node in reversed(self.root.calls) if self._leads_back(node)]
@@ -135,13 +141,16 @@ class Expansion:
         A definition that cannot be run again as it was leaves the call what it is.
         """
         primitive = call.primitive
-        if not self._unroll or primitive is None or primitive.definition is None or primitive in self._whole:
+        if not self._unroll or primitive is None or primitive.definition is None:
             return None
         if call.args is None:  # released
             return None
+        like = _call_like(call, primitive)
+        if like in self._whole:
+            return None
         try:
             rerun = run_definition(call, lift)
-        except RuntimeError:
+        except Exception:  # whatever a user's code raises that was not made to be run again: the graph is there to draw
             return None
         pairs = zip(rerun.ends, call.parents, strict=True)
         arguments = {end.order: parent for end, parent in pairs if end is not None and parent is not None}
@@ -151,7 +160,7 @@ class Expansion:
         part = self._part(entrances, rerun.since)
         if not part.inner and not self._has_steps(call, rerun):
             if primitive.name != _CHECKPOINT:
-                self._whole.add(primitive)
+                self._whole.add(like)
             return None
         part.outside = [arguments[end.order] for end in part.ends if end.order in arguments]
         for node, result in zip(used, results, strict=True):
@@ -180,6 +189,24 @@ class Expansion:
         name, origin = self.name(node), None if result is None else self._origin(result)
         if name is not None and origin is not None:
             self._names[origin.order] = name
+
+
+def _call_like(call: Node, primitive: Primitive) -> Hashable:
+    """What calls share that run through as many time steps: shapes, and constants but for those of many numbers."""
+    given = [_given(value, parent) for value, parent in saved_with_parents(call)]
+    named = [(name, _given(value, None)) for name, value in (call.kwargs or {}).items()]
+    return primitive, tuple(given), tuple(named)
+
+
+def _given(value: Any, parent: Node | None) -> Hashable:
+    if parent is not None:
+        return tuple(parent.shape)
+    if isinstance(value, np.ndarray):
+        return value.shape, value.tobytes() if value.size <= _FEW else None
+    try:
+        return type(value), hash(value), value
+    except TypeError:  # not hashable
+        return type(value), repr(value)
 
 
 def _place(node: Node) -> int:

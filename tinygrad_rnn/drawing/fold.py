@@ -7,15 +7,15 @@ vertex, and every recorded edge is in one edge, or inside one vertex, or is one 
 from __future__ import annotations
 
 import heapq
-import math
 from collections import Counter
-from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple, TypeAlias
 
 from .blocks import arrange, beginning
 from .boxes import Box, boxes, path_of, shared
 from .copies import find_copies
+from .measures import largest
 from .model import Edge, Graph, Vertex
 from .tags import Use, Where, find_uses, initial_states
 from .timeline import Column, Place, Timeline
@@ -324,7 +324,7 @@ class _Folding:
     def _edge(self, numbers: Sequence[int], source: int, slot: Slot, delay: int) -> Edge:
         those = [self.graph.edges[number] for number in numbers]
         name = those[0].name or self.graph.vertices[those[0].source].name
-        edge = those[0] if len(those) == 1 else replace(those[0], gradient=_largest(edge.gradient for edge in those))
+        edge = those[0] if len(those) == 1 else replace(those[0], gradient=largest(edge.gradient for edge in those))
         folded = not isinstance(self._key(those[0].target), int) or len(those) > 1
         name = name if folded else those[0].name
         return replace(
@@ -367,9 +367,10 @@ class _Folding:
         if isinstance(key, _Inputs):
             names = [vertex.name or "leaf" for vertex in those]
             name = names[0] if len(set(names)) == 1 else f"{names[0]} … {names[-1]}"
-            gradient = _largest(vertex.gradient for vertex in those)
+            gradient = largest(vertex.gradient for vertex in those)
             return replace(those[0], name=name, gradient=gradient, values=None, stands_for=tuple(members))
-        steps = {vertex.step for vertex in those} - {None}
+        operations = [vertex for vertex in those if vertex.operation is not None]
+        steps = {vertex.step for vertex in operations} - {None}  # a leaf may have been made in any other
         return Vertex(
             those[0].order,
             _title(self.keys[k], those, len(steps)),
@@ -377,17 +378,13 @@ class _Folding:
             (),
             "",
             "",
-            those[0].step if len(steps) == 1 else None,
+            operations[0].step if len(steps) == 1 else None,
             _contents(those),
-            gradient=_largest(vertex.gradient for vertex in those),
+            gradient=largest(vertex.gradient for vertex in those),
             stands_for=tuple(members),
+            operations=len(operations),
             steps=max(len(steps), 1),
         )
-
-
-def _largest(gradients: Iterable[float | None]) -> float | None:
-    known = [g for g in gradients if g is not None]
-    return max(known, key=lambda g: (math.isnan(g), g)) if known else None
 
 
 def _title(key: Key, members: Sequence[Vertex], steps: int) -> str:

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
-from .block_layout import Box
+from .block_layout import Box, Slot
 from .colours import NO_GRADIENT, NOT_FINITE, GradientScale, Paint
 from .curves import Curve, Point
-from .fold import Folded
+from .fold import Folded, Tag
 from .labels import NOTE_SIZE, SIZE, width
 from .layout import DELAY, Layout
 from .model import Graph
@@ -35,16 +35,8 @@ def pills(folded: Folded, layout: Layout, lettering: Lettering) -> Iterator[Pill
     """The weights' names: beside the end of an edge, where there is room; or in a row at the foot of a box."""
     taken = _taken(layout)
     arrivals = _arrivals(folded.graph, layout)
-    sources = {edge.slot: edge.source for edge in folded.graph.edges}
-    written: set[tuple[int, int, bool | None]] = set()
-    for tag in folded.tags:
-        if tag.slot is None:
-            continue
-        curve, side = layout.curves[tag.slot], _side(tag.slot, layout)
-        where = (tag.leaf, *side) if tag.at_end else (tag.leaf, sources[tag.slot], None)
-        if where in written:
-            continue  # of edges that arrive, or leave, together: written once
-        written.add(where)
+    for slot, tag in _at_edges(folded, layout):
+        curve, side = layout.curves[slot], _side(slot, layout)
         text, wide = lettering.pill(tag), lettering.pill_width(tag)
         pill = Pill(tag.leaf, text, lettering.pill_tooltip(tag), (0.0, 0.0), wide)
         places = [pill._replace(centre=centre) for centre in _centres(curve, tag.at_end, wide, arrivals.get(side, []))]
@@ -59,6 +51,19 @@ def pills(folded: Folded, layout: Layout, lettering: Lettering) -> Iterator[Pill
             centre = left + wide / 2, y - high / 2 + _HIGH / 2 + 4
             yield Pill(tag.leaf, lettering.pill(tag), lettering.pill_tooltip(tag), centre, wide)
             left += wide + 3
+
+
+def _at_edges(folded: Folded, layout: Layout) -> Iterator[tuple[Slot, Tag]]:
+    """What is written on which edges; a weight on edges that arrive together, or leave together, is written once."""
+    sources = {edge.slot: edge.source for edge in folded.graph.edges}
+    together: dict[tuple[int, int, bool | None], list[tuple[Slot, Tag]]] = {}
+    for tag in folded.tags:
+        if tag.slot is not None:
+            ends = _side(tag.slot, layout) if tag.at_end else (sources[tag.slot], None)
+            together.setdefault((tag.leaf, *ends), []).append((tag.slot, tag))
+    for those in together.values():
+        slot, tag = those[0]
+        yield slot, tag._replace(uses=tuple(dict.fromkeys(use for _, one in those for use in one.uses)))
 
 
 def _centres(curve: Curve, at_end: bool, wide: float, arrivals: Sequence[float]) -> Iterator[Point]:
@@ -85,7 +90,7 @@ def _centres(curve: Curve, at_end: bool, wide: float, arrivals: Sequence[float])
         yield from ((x + side * (wide / 2 + 4), y - k * (_HIGH + 1)) for k in range(1, _TRIED))
 
 
-def _side(slot: tuple[int, int], layout: Layout) -> tuple[int, bool]:
+def _side(slot: Slot, layout: Layout) -> tuple[int, bool]:
     """The box that an edge reaches, and whether from its left or its right."""
     points, tip = layout.curves[slot]
     return slot[0], points[-1][0] < tip[0]

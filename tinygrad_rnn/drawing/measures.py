@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -77,6 +77,12 @@ def _square(flat: Any, unit: float) -> float:
 
 
 # -------------------------------------------------------------------------------------------------- gradients
+
+
+def largest(norms: Iterable[float | None]) -> float | None:
+    """The largest of those that are known; NaN, which must not go unseen, counts as larger than all."""
+    known = [norm for norm in norms if norm is not None]
+    return max(known, key=lambda norm: (math.isnan(norm), norm)) if known else None
 
 
 def flow(expansion: Expansion, start: tuple[Node, Any]) -> Flow:

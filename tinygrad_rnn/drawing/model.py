@@ -36,6 +36,7 @@ class Vertex:
         values: What the numbers of the result (of all of them) are like; None where that was not asked for, or the
             graph has not kept them, nor what they can be computed from.
         stands_for: The indices of the recorded vertices that a folded one stands for.
+        operations: How many of those are operations.
         steps: From how many time steps those are.
     """
 
@@ -50,6 +51,7 @@ class Vertex:
     gradient: float | None = field(default=None, kw_only=True)
     values: Values | None = field(default=None, kw_only=True)
     stands_for: tuple[int, ...] = field(default=(), kw_only=True)
+    operations: int = field(default=1, kw_only=True)
     steps: int = field(default=1, kw_only=True)
 
     @property

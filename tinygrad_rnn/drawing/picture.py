@@ -124,7 +124,8 @@ class Drawing:
         return page(svg, f"Graph of {output}", summary)
 
     def _steps(self) -> int:
-        return len({vertex.step for vertex in self.graph.vertices if vertex.operation is not None} - {None})
+        """Columns of them: a decoder's come after its encoder's."""
+        return sum(len(column.steps) for column in self._timeline.columns)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         try:
@@ -165,7 +166,8 @@ def draw(
         gradients: Colour everything by the 2-norm of the gradient of ``output``, a scalar, on a logarithmic scale; of a
             shared weight, each use by its own share. A backward walk of its own finds them; no ``grad`` changes.
         values: Write mean and standard deviation of what each operation computed, and the share of saturated units of
-            tanh and sigmoid, of zeros of relu; as far as the graph has kept it or it can be computed again.
+            tanh and sigmoid, of zeros of relu; as far as the graph has kept it or it can be computed again. A box for
+            several operations has none.
         steps: For long sequences, in the view ``"unrolled"``: the number of time steps to draw at either end, or those
             to draw (``range(10, 20)``). The others become one box, which says how many they are.
         direction: Of time: ``"LR"``, left to right, or ``"TB"``, top to bottom; of the computation where there is no
@@ -213,7 +215,7 @@ def kept_columns(timeline: Timeline, steps: int | Iterable[int]) -> set[int]:
         if column.steps:
             phases.setdefault(column.phase, []).append(k)
     if isinstance(steps, Iterable) and getattr(steps, "ndim", True):
-        wanted = {_whole(step) for step in steps}
+        wanted = steps if isinstance(steps, range) else {_whole(step) for step in steps}
         chosen = {k for columns in phases.values() for k in columns if timeline.columns[k].steps[0] in wanted}
         if not chosen:
             there = sorted({step for column in timeline.columns for step in column.steps})

@@ -75,11 +75,15 @@ def assign_lanes(
         targets.setdefault((edge.source, edge.delay), set()).add(ends[edge.target])
         sources.setdefault((edge.target, edge.delay), set()).add(ends[edge.source])
     net_of: dict[tuple[int, int], Net] = {}
+    beside: dict[tuple[int, int, str], int] = {}
     gaps: dict[Net, set[int]] = {}
     row: dict[Net, int] = {}
     for edge in far:
         into = len(sources[edge.target, edge.delay]) > len(targets[edge.source, edge.delay])
         late = f", {edge.delay} steps later" if edge.delay else ""
+        if edge.folded:  # several values from one box to another are as many lines
+            which = beside[edge.source, edge.target, late] = beside.get((edge.source, edge.target, late), 0) + 1
+            late += f", value {which}"
         net = net_of[edge.slot] = (f"into{late}", edge.target) if into else (f"from{late}", edge.source)
         row[net] = ends[edge.target if into else edge.source].row
         gaps.setdefault(net, set()).update((ends[edge.source].right, ends[edge.target].left))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -10,6 +10,7 @@ from .colours import GradientScale, norm_words
 from .curves import Point
 from .fold import Folded, Tag
 from .labels import NOTE_SIZE, shape_words, shortened, visible, width
+from .measures import largest
 from .model import Edge, Graph, Vertex
 
 
@@ -31,7 +32,7 @@ def vertex_lines(vertex: Vertex) -> list[str]:
     operation = shortened(vertex.operation) if vertex.operation is not None else None
     first = f"{name} = {operation}" if name and operation else name or operation or "leaf"
     if vertex.is_box:
-        count = len(vertex.stands_for)
+        count = vertex.operations
         words = f"{count:,} operations" if count > 1 else shortened(vertex.where)
         return [first, f"{words} in {vertex.steps:,} steps" if vertex.steps > 1 else words]
     return [first, shortened(shape_words(vertex.shape))] if vertex.dtype else [first]
@@ -166,7 +167,7 @@ class Lettering:
         name = vertex_lines(self.recorded.vertices[tag.leaf])[0]
         if self.scale is None:
             return name
-        return f"{name} {norm_words(_largest(self.recorded.edges[n].gradient for n in tag.uses))}"
+        return f"{name} {norm_words(largest(self.recorded.edges[n].gradient for n in tag.uses))}"
 
     def pill_width(self, tag: Tag) -> float:
         """How wide that is."""
@@ -177,10 +178,6 @@ class Lettering:
         count = len(tag.uses)
         lines = [vertex_lines(self.recorded.vertices[tag.leaf])[0], f"used {count:,} time{'s' if count > 1 else ''}"]
         if self.scale is not None:
-            largest = _largest(self.recorded.edges[n].gradient for n in tag.uses)
-            lines.append(f"{'largest ' if count > 1 else ''}gradient norm of a use {norm_words(largest)}")
+            norm = largest(self.recorded.edges[n].gradient for n in tag.uses)
+            lines.append(f"{'largest ' if count > 1 else ''}gradient norm of a use {norm_words(norm)}")
         return lines
-
-
-def _largest(norms: Iterable[float | None]) -> float | None:
-    return max((g for g in norms if g is not None), default=None)
