@@ -20,10 +20,16 @@ RESOLUTION = 500_000  # bytes
 
 
 class Peak(NamedTuple):
-    """Bytes that a call added at most to what was there before; None where something earlier had been larger."""
+    """The most memory that a process had during a call.
+
+    Attributes:
+        bytes: What the call added at most to what was there before; None where something earlier had been larger.
+        process: The whole process, with all that was there before.
+    """
 
     bytes: int | None
     method: str
+    process: int
 
 
 def memory() -> tuple[int, int]:
@@ -48,7 +54,7 @@ def peak_of(call: Callable[[], Result]) -> tuple[Result, Peak]:
     result = call()
     highest = memory()[1]
     known = method == RESET or highest > highest_before
-    return result, Peak(highest - before if known else None, method)
+    return result, Peak(highest - before if known else None, method, highest)
 
 
 def _give_back() -> None:

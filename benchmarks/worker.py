@@ -131,9 +131,10 @@ class Bench:
         return seconds
 
     def picture(self) -> dict[str, Any]:
-        """Draw it into an SVG file: its nodes and edges, the seconds, the peak of memory, the file's size.
+        """Draw it into an SVG file: its nodes and edges, the seconds, the peaks of memory, the file's size.
 
-        The peak is of this process alone: a Graphviz that is a program of its own does not count.
+        The peaks are what drawing added to what was there, the recorded graph and a Graphviz that was started among
+        it, and that of the whole process. A Graphviz that is a program of its own does not count.
         """
 
         def timed() -> tuple[tuple[int, int], float]:
@@ -146,7 +147,9 @@ class Bench:
             ((nodes, edges), seconds), peak = peak_of(timed)
             size = path.stat().st_size
         found = {"nodes": nodes, "edges": edges, "seconds": seconds}
-        return found | {"bytes": peak.bytes, "method": peak.method, "svg_bytes": size}
+        return found | {
+            "bytes": peak.bytes, "process_bytes": peak.process, "method": peak.method, "svg_bytes": size,
+        }  # fmt: skip
 
     def longest_chain(self) -> float:
         return self.lib.longest_chain

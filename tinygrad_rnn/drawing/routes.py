@@ -82,8 +82,8 @@ def assign_lanes(
         into = len(sources[edge.target, edge.delay]) > len(targets[edge.source, edge.delay])
         late = f", {edge.delay} steps later" if edge.delay else ""
         if edge.folded:  # several values from one box to another are as many lines
-            which = beside[edge.source, edge.target, late] = beside.get((edge.source, edge.target, late), 0) + 1
-            late += f", value {which}"
+            others = beside[edge.source, edge.target, late] = beside.get((edge.source, edge.target, late), -1) + 1
+            late += f", beside {others}" if others else ""
         net = net_of[edge.slot] = (f"into{late}", edge.target) if into else (f"from{late}", edge.source)
         row[net] = ends[edge.target if into else edge.source].row
         gaps.setdefault(net, set()).update((ends[edge.source].right, ends[edge.target].left))
