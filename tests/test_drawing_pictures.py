@@ -340,6 +340,26 @@ def test_save_refuses_what_it_cannot_write(tmp_path):
         picture.save(tmp_path / "nowhere" / "graph.dot")
 
 
+def test_save_refuses_a_folder(tmp_path):
+    (tmp_path / "graph.dot").mkdir()
+    with pytest.raises(IsADirectoryError, match=r"save: '.*graph\.dot' is a folder"):
+        tg.draw(rnn(1)).save(tmp_path / "graph.dot")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX links and permissions")
+def test_save_goes_through_a_link_and_keeps_permissions(tmp_path):
+    target, link = tmp_path / "graph.dot", tmp_path / "link.dot"
+    target.write_text("old")
+    target.chmod(0o640)
+    link.symlink_to(target.name)
+    picture = tg.draw(rnn(1))
+    assert picture.save(link) == link
+    assert link.is_symlink()
+    assert target.read_text(encoding="utf-8") == picture.source
+    assert target.stat().st_mode & 0o777 == 0o640
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["graph.dot", "link.dot"]
+
+
 def test_a_failed_save_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):
     picture = tg.draw(rnn(1))
     target = tmp_path / "graph.dot"
