@@ -143,7 +143,7 @@ def _taken(layout: Layout) -> _Taken:
         wide, high = layout.sizes[i]
         taken.add((x - wide / 2, y - high / 2, x + wide / 2, y + high / 2))
     for column in layout.columns:
-        (x, y), wide = column.middle, 1.1 * width(step_words(column.steps))
+        (x, y), wide = column.middle, 1.25 * width(step_words(column.steps))  # bold
         taken.add((x - wide / 2, y - SIZE / 2, x + wide / 2, y + SIZE / 2))
     return taken
 
