@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
@@ -16,10 +16,10 @@ import tinygrad_rnn as tg
 from tinygrad_rnn.drawing.fold import cells, rolled, whole, without
 from tinygrad_rnn.drawing.labels import NOTE_SIZE, width
 from tinygrad_rnn.drawing.layout import lay_out_graph
-from tinygrad_rnn.drawing.marks import pills
+from tinygrad_rnn.drawing.marks import delays, pills
 from tinygrad_rnn.drawing.model import recorded
 from tinygrad_rnn.drawing.timeline import timeline
-from tinygrad_rnn.drawing.words import Lettering
+from tinygrad_rnn.drawing.words import Lettering, delay_words
 
 
 def laid_out(output, fold, direction="LR"):
@@ -29,12 +29,12 @@ def laid_out(output, fold, direction="LR"):
     return graph, folded, lay_out_graph(folded.graph, folded.timeline, direction, lettering), lettering
 
 
-def chain(steps, *, delays=(1,), start=("h-3", "h-2", "h-1")):
+def chain(steps, *, back=(1,), start=("h-3", "h-2", "h-1")):
     """A net whose state is computed from those of these many steps before."""
     w, states = leaf("w"), [leaf(name) for name in start]
     for t in steps:
         with tg.scope("cell", step=t):
-            states.append(np.tanh(sum(states[-delay] @ w for delay in delays)))
+            states.append(np.tanh(sum(states[-delay] @ w for delay in back)))
     return states[-1].sum()
 
 
@@ -49,12 +49,46 @@ def delays_of(output, direction="LR"):
 
 
 @pytest.mark.parametrize("direction", ["LR", "TB"])
-@pytest.mark.parametrize("delays", [(1,), (2,), (1, 2), (1, 3), (1, 2, 3)])
-def test_each_delay_has_a_mark_of_its_own(delays, direction):
-    marks = delays_of(chain(range(8), delays=delays), direction)
-    assert sorted(words for words, _ in marks) == [f"t − {delay}" for delay in delays]
+@pytest.mark.parametrize("back", [(1,), (2,), (1, 2), (1, 3), (1, 2, 3)])
+def test_each_delay_has_a_mark_of_its_own(back, direction):
+    marks = delays_of(chain(range(8), back=back), direction)
+    assert sorted(words for words, _ in marks) == [f"t − {delay}" for delay in back]
     for (one, (x, y)), (_, (u, v)) in combinations(marks, 2):  # no word lies on another, or on its line
         assert abs(y - v) > NOTE_SIZE or abs(x - u) > width(one, NOTE_SIZE)
+
+
+def clockwork(steps=9, period=3):
+    """A net of two parts, one of which moves at every third step only (Koutník and others, 2014)."""
+    fast_w, slow_w, fast, slow = leaf("fast"), leaf("slow"), leaf("fast0"), leaf("slow0")
+    for t in range(steps):
+        with tg.scope("fast", step=t):
+            fast = np.tanh(fast @ fast_w + slow)
+        if t % period == period - 1:
+            with tg.scope("slow", step=t):
+                slow = np.tanh(slow @ slow_w + fast)
+    return (fast + slow).sum()
+
+
+def lies_on(place, curve):
+    """Is it a point of a straight stretch of a curve?"""
+    (x, y), close = place, 0.5
+    return any(
+        (abs(a - c) < close and abs(x - a) < close and min(b, d) <= y <= max(b, d))
+        or (abs(b - d) < close and abs(y - b) < close and min(a, c) <= x <= max(a, c))
+        for (a, b), (c, d) in pairwise(curve.points)
+    )
+
+
+@pytest.mark.parametrize("direction", ["LR", "TB"])
+@pytest.mark.parametrize("net", [clockwork, lambda: chain(range(8), back=(1, 2, 3)), lambda: layers("LSTM")])
+def test_every_line_through_time_has_its_mark_on_it(net, direction):
+    graph, folded, layout, _ = laid_out(net(), rolled, direction)
+    marks = [((a + c) / 2, (b + d) / 2, words.text) for (a, b, c, d), words in delays(folded.graph, graph, layout)]
+    late = [edge for edge in folded.graph.edges if edge.delay]
+    assert late
+    for edge in late:
+        on_it = {text for x, y, text in marks if lies_on((x, y), layout.curves[edge.slot])}
+        assert on_it == {delay_words(edge, graph)}
 
 
 @pytest.mark.parametrize(
@@ -156,7 +190,7 @@ def layers(kind, **options):
 
 NETS = {
     "attention": attention,
-    "two delays": lambda: chain(range(5), delays=(1, 2)),
+    "two delays": lambda: chain(range(5), back=(1, 2)),
     "LSTM": lambda: layers("LSTM", num_layers=2),
     "both ways": lambda: layers("GRU", bidirectional=True),
 }
