@@ -213,6 +213,53 @@ def test_names_of_weights_keep_off_boxes_titles_and_each_other(net, fold, direct
     assert not any(overlap(area, other) for area in areas for other in (*boxes, *titles))
 
 
+def test_names_of_weights_keep_off_the_lines_beside_them():
+    """Where a loop runs backward, its state comes in and its output leaves on the same side."""
+    w, h, states = leaf("w"), leaf("h0"), []
+    for t in reversed(range(4)):
+        with tg.scope("cell", step=t):
+            h = np.tanh(h @ w)
+            states.append(h)
+    _, folded, layout, lettering = laid_out(np.stack(states).sum(), cells)
+    areas = [around(pill.centre, (pill.width, pill.height)) for pill in pills(folded, layout, lettering)]
+    level = [
+        (min(x, u), y - 0.5, max(x, u), y + 0.5)
+        for curve in layout.curves.values()
+        for (x, y), (u, v) in pairwise(curve.points)
+        if abs(y - v) < 0.5 and x != u
+    ]
+    assert len(areas) == 4
+    assert not any(overlap(area, line) for area in areas for line in level)
+
+
+def test_a_line_over_a_box_does_not_seem_to_come_from_it():
+    """The encoder's last state goes over the stack of all of them to the decoder, where other lines begin as high."""
+    e, d, h, states = leaf("E"), leaf("D"), leaf("h0"), []
+    for t in range(3):
+        with tg.scope("encoder", step=t):
+            h = np.tanh(h @ e)
+            states.append(h)
+    memory = np.concatenate(states)
+    for t in range(3):
+        with tg.scope("attend", step=t):
+            found = memory.mean(axis=0) * h
+        with tg.scope("decoder", step=t):
+            h = np.tanh(h @ d + found)
+        with tg.scope("out", step=t):
+            states.append(h * 2.0)
+    _, folded, layout, _ = laid_out(np.stack(states[3:]).sum(), cells)
+    named = [vertex.operation or vertex.name for vertex in folded.graph.vertices]
+    (source,) = (i for i, name in enumerate(named) if name == "concatenate")
+    begin = {layout.curves[edge.slot].points[0][1] for edge in folded.graph.edges if edge.source == source}
+    over = [
+        layout.curves[edge.slot].tip[1]
+        for edge in folded.graph.edges
+        if named[edge.source] == "encoder" and named[edge.target] in ("decoder", "attend")
+    ]
+    assert over
+    assert all(abs(end - y) >= 4 for end in over for y in begin)
+
+
 @given(loops, st.sampled_from([cells, rolled]))
 def test_a_weight_is_written_once_at_each_side_of_a_box(loop, fold):
     _, folded, layout, lettering = laid_out(unroll(loop), fold)
@@ -301,6 +348,12 @@ def test_a_module_of_one_operation_keeps_its_name(fold):
             h = h * 0.5
     _, folded, *_ = laid_out(h.sum(), fold)
     assert {vertex.operation for vertex in folded.graph.vertices if vertex.is_box} == {"decay"}
+
+
+def test_a_layer_alone_has_no_frame():
+    """Its columns are its frame; what it does before and after its steps is told by tooltips."""
+    _, _, layout, _ = laid_out(layers("RNN"), whole)
+    assert layout.frames == []
 
 
 def test_steps_left_out_change_no_frame():
