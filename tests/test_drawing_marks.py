@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from itertools import combinations, pairwise
+from itertools import combinations, pairwise, permutations
 
 import numpy as np
 import pytest
@@ -13,12 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tinygrad_rnn as tg
+from tinygrad_rnn.drawing.colours import GradientScale
 from tinygrad_rnn.drawing.fold import cells, rolled, whole, without
 from tinygrad_rnn.drawing.labels import NOTE_SIZE, width
 from tinygrad_rnn.drawing.layout import lay_out_graph
-from tinygrad_rnn.drawing.marks import delays, pills
+from tinygrad_rnn.drawing.marks import delays
 from tinygrad_rnn.drawing.model import recorded
 from tinygrad_rnn.drawing.timeline import timeline
+from tinygrad_rnn.drawing.weight_names import pills
 from tinygrad_rnn.drawing.words import Lettering, delay_words
 
 
@@ -51,7 +53,12 @@ def delays_of(output, direction="LR"):
 @pytest.mark.parametrize("direction", ["LR", "TB"])
 @pytest.mark.parametrize("back", [(1,), (2,), (1, 2), (1, 3), (1, 2, 3)])
 def test_each_delay_has_a_mark_of_its_own(back, direction):
-    marks = delays_of(chain(range(8), back=back), direction)
+    output = chain(range(8), back=back)
+    graph, folded, layout, _ = laid_out(output, rolled, direction)
+    drawn = list(delays(folded.graph, graph, layout))
+    for (_, words), (square, _) in permutations(drawn, 2):  # no square lies on another one's word
+        assert not overlap(around(words.place, (width(words.text, NOTE_SIZE), NOTE_SIZE)), square)
+    marks = delays_of(output, direction)
     assert sorted(words for words, _ in marks) == [f"t − {delay}" for delay in back]
     for (one, (x, y)), (_, (u, v)) in combinations(marks, 2):  # no word lies on another, or on its line
         assert abs(y - v) > NOTE_SIZE or abs(x - u) > width(one, NOTE_SIZE)
@@ -258,6 +265,87 @@ def test_a_line_over_a_box_does_not_seem_to_come_from_it():
     ]
     assert over
     assert all(abs(end - y) >= 4 for end in over for y in begin)
+
+
+def inside_of(area, curve):
+    """How many of the points along a curve lie in a box?"""
+    (left, lower, right, upper), found = area, 0
+    for (x, y), (u, v) in pairwise([*curve.points, curve.tip]):
+        for k in range(21):
+            at = x + (u - x) * k / 20, y + (v - y) * k / 20
+            found += left < at[0] < right and lower < at[1] < upper
+    return found
+
+
+@pytest.mark.parametrize("direction", ["LR", "TB"])
+@pytest.mark.parametrize("fold", [cells, rolled])
+@pytest.mark.parametrize("net", ["attention", "two delays", "LSTM", "clockwork", "early inputs"])
+def test_names_of_weights_keep_off_lines_that_are_not_theirs(net, fold, direction):
+    _, folded, layout, lettering = laid_out({**NETS, **LOOPS}[net](), fold, direction)
+    slots = {}
+    for tag in folded.tags:
+        slots.setdefault(tag.leaf, set()).add(tag.slot)
+    written = [pill for pill in pills(folded, layout, lettering) if None not in slots[pill.leaf]]
+    assert written
+    for pill in written:
+        others = {slot: curve for slot, curve in layout.curves.items() if slot not in slots[pill.leaf]}
+        assert not [slot for slot, curve in others.items() if inside_of(pill.area, curve)]
+
+
+def early_inputs(steps=6):
+    """Of z[t] = u x[t] + w1 h[t-1] + w2 h[t-2], whose first two steps have no such states: three kinds of inputs."""
+    u, w1, w2, states = leaf("u"), leaf("w1"), leaf("w2"), []
+    for t in range(steps):
+        with tg.scope("cell", step=t):
+            z = leaf(f"x{t}") @ u
+            if t >= 1:
+                z = z + states[-1] @ w1
+            if t >= 2:
+                z = z + states[-2] @ w2
+            states.append(np.tanh(z))
+    return states[-1].sum()
+
+
+LOOPS = {"clockwork": clockwork, "early inputs": early_inputs}
+
+
+@pytest.mark.parametrize("direction", ["LR", "TB"])
+@pytest.mark.parametrize("gradients", [False, True])
+def test_a_weight_is_written_on_each_edge_from_below_nearest_to_it(gradients, direction):
+    """And with the share of the gradient of that edge's own uses."""
+    picture = tg.draw(early_inputs(), view="rolled", gradients=gradients, direction=direction)
+    lettering = Lettering.of(picture.drawn, picture.graph, GradientScale.of([1.0]) if gradients else None, False)
+    layout = lay_out_graph(picture.drawn.graph, picture.drawn.timeline, direction, lettering)
+    named = [vertex.name for vertex in picture.graph.vertices]
+    tags = {tag.slot: tag for tag in picture.drawn.tags if named[tag.leaf] == "u"}
+    assert sorted(len(tag.uses) for tag in tags.values()) == [1, 1, 4]
+    written = [pill for pill in pills(picture.drawn, layout, lettering) if named[pill.leaf] == "u"]
+    assert len(written) == 3
+    for pill in written:
+        beside = min(tags, key=lambda slot: distance(pill.centre, layout.curves[slot]))
+        assert pill.text == lettering.pill(tags.pop(beside))
+
+
+def distance(place, curve):
+    """From a place to the nearest point of a curve."""
+    return min(
+        np.hypot(x + (u - x) * k / 20 - place[0], y + (v - y) * k / 20 - place[1])
+        for (x, y), (u, v) in pairwise([*curve.points, curve.tip])
+        for k in range(21)
+    )
+
+
+@pytest.mark.parametrize("direction", ["LR", "TB"])
+def test_a_weight_used_twice_in_a_row_stands_at_both_edges(direction):
+    """Where there is no time."""
+    w = leaf("W")
+    output = np.tanh(np.ones(w.shape[0]) @ w @ w).sum()
+    _, folded, layout, lettering = laid_out(output, rolled, direction)
+    written, slots = list(pills(folded, layout, lettering)), [tag.slot for tag in folded.tags]
+    assert len(written) == len(slots) == 2
+    nearest = {min(slots, key=lambda slot: distance(pill.centre, layout.curves[slot])) for pill in written}
+    assert nearest == set(slots)
+    assert all(min(distance(pill.centre, layout.curves[slot]) for slot in slots) < pill.width for pill in written)
 
 
 @given(loops, st.sampled_from([cells, rolled]))

@@ -9,7 +9,8 @@ From a tensor to a picture, each step a file of its own:
   weights are written);
 - ``blocks`` and ``copies`` sort it into time steps, and find those that are alike;
 - ``layout`` finds a place for everything (``block_layout`` for one step, ``grid`` for columns and rows, ``routes`` and
-  ``curves`` for lines, ``marks`` for what is written over them; ``words``, ``labels`` and ``colours`` say how);
+  ``curves`` for lines, ``weight_names`` and ``marks`` for what is written over them; ``words``, ``labels`` and
+  ``colours`` say how);
 - ``dot`` writes that down for Graphviz, which ``renderers`` runs, and ``page`` puts it on a page.
 
 All of it takes time linear in the size of the graph, but for the layout of one step.

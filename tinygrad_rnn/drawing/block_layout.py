@@ -10,9 +10,10 @@ is too much for it, or no Graphviz is installed, a plainer layout serves: rows b
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, NamedTuple, TypeAlias
 
@@ -58,6 +59,7 @@ class Request:
     Attributes:
         taps: Sources of edges, but no vertices of the block.
         exits: Vertices from which a line goes out above.
+        rooms: How much room is to be beside an edge, for what is written there.
         sides: Vertices that had better stand at the left (< 0) or right (> 0) end of their row: the state comes in from
             the left, and goes out to the right.
     """
@@ -68,6 +70,7 @@ class Request:
     groups: Sequence[Group]
     sides: Mapping[int, int]
     exits: Sequence[int] = ()
+    rooms: Mapping[Slot, Size] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -79,7 +82,7 @@ class BlockLayout:
         taps: The places in the lowest row where lines come in.
         exits: For each vertex from which a line goes out above, the way there.
         curves: Of edges within the block; from the tap on where the source is one.
-        notes: Where the words on an edge stand.
+        notes: Where the words on an edge stand, or what room was asked for.
         boxes: Around each group, outer ones first.
     """
 
@@ -224,7 +227,11 @@ def _source(request: Request, order: _Order | None) -> str:
         if edge.source not in request.sizes:
             attributes["weight"] = "1" if order is None else "4"
             attributes["minlen"] = "1" if order is None else str(max(order.row_of[edge.target], 1))
-        graph.edge(str(edge.source), str(edge.target), "x" * len(edge_words(edge)) or None, **attributes)
+        words = "x" * len(edge_words(edge))
+        if edge.slot in request.rooms:
+            wide, high = request.rooms[edge.slot]
+            words = "\n".join(["x" * math.ceil(wide / width("x", NOTE_SIZE))] * math.ceil(high / NOTE_SIZE))
+        graph.edge(str(edge.source), str(edge.target), words or None, **attributes)
     return str(graph.source)
 
 

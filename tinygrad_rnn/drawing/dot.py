@@ -11,8 +11,9 @@ from .curves import ARROW, Point
 from .fold import Folded
 from .labels import FONT, NOTE_SIZE, SIZE, label, shortened, tooltip, visible, width
 from .layout import Layout
-from .marks import Pill, delays, legend, pills
+from .marks import delays, legend
 from .model import Edge, Graph
+from .weight_names import Pill, pills
 from .words import Lettering, Words, edge_tooltip, edge_words, step_words, vertex_lines, vertex_tooltip
 
 

@@ -100,7 +100,7 @@ def lay_grid(
         room: How long words on edges between columns may be.
         between: How far from one another lanes run.
     """
-    grid = Grid(lanes, max(GAP, TRACK * (lanes.most + 1), room - PAD + 14.0), between)
+    grid = Grid(lanes, max(GAP, TRACK * (lanes.most + 1), TRACK * lanes.most + room - PAD + 14.0), between)
     _widths(grid, blocks, inside, HEADER if turned else PAD)
     _heights(grid, blocks, inside, lines, leaves)
     _trunks(grid, lines, leaves)

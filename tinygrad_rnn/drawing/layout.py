@@ -50,6 +50,8 @@ class Layout:
         lines: What is written on each vertex.
         sizes: Of vertices.
         crossing: The edges between blocks.
+        notes: Where words on edges stand.
+        rooms: Where weights' names on edges can stand.
         branch_names: What is written on edges from shared leaves, each leaf's name in the first place.
         branches: For each edge along a line that many share, with which of its points its own branch begins.
         stems: These lines: each one's source, and its way.
@@ -65,6 +67,7 @@ class Layout:
     centres: dict[int, Point] = field(default_factory=dict)
     curves: dict[Slot, Curve] = field(default_factory=dict)
     notes: dict[Slot, Point] = field(default_factory=dict)
+    rooms: dict[Slot, Point] = field(default_factory=dict)
     branch_names: dict[Slot, Words] = field(default_factory=dict)
     branches: dict[Slot, int] = field(default_factory=dict)
     stems: list[tuple[int, list[Point]]] = field(default_factory=list)
@@ -83,6 +86,7 @@ class Layout:
         self.centres = {vertex: move(centre) for vertex, centre in self.centres.items()}
         self.curves = {slot: curve.map(move) for slot, curve in self.curves.items()}
         self.notes = {slot: move(note) for slot, note in self.notes.items()}
+        self.rooms = {slot: move(room) for slot, room in self.rooms.items()}
         self.stems = [(source, [move(point) for point in points]) for source, points in self.stems]
         self.branch_names = {slot: Words(text, move(place)) for slot, (text, place) in self.branch_names.items()}
 
@@ -132,7 +136,7 @@ class _Builder:
         trunks = {source: ends[source].left for source, rows in sources.items() if source in ends and len(rows) > 1}
         self.lanes = assign_lanes(across, gathering, trunks, ends)
         sizes = {leaf: self.sizes[leaf] for leaf in self.arrangement.shared}
-        delay = self.lettering.delay and (self.lettering.delay + 2 * DELAY if self.turned else NOTE_SIZE + DELAY)
+        delay = self.lettering.delay and (self.lettering.delay + 2 * DELAY if self.turned else NOTE_SIZE + DELAY + 3.0)
         room, between = self.lettering.room, max(TRACK, delay)
         self.grid = lay_grid(self.blocks, self.inside, self.lanes, sources, sizes, self.turned, room, between)
         self._fill_blocks()
@@ -200,7 +204,17 @@ class _Builder:
                         self.begun[tap] = edge.slot
                     taps[tap] = None
         sizes = {vertex: self.sizes[vertex] for vertex in (*block.operations, *block.leaves)}
-        return lay_out(Request(sizes, list(taps), edges, groups, self.sides, block.exits), plain)
+        return lay_out(Request(sizes, list(taps), edges, groups, self.sides, block.exits, self._rooms(edges)), plain)
+
+    def _rooms(self, edges: Sequence[Edge]) -> dict[Slot, Size]:
+        """For weights' names on several edges that stand close together; beside a single one there is room."""
+        counts = {
+            edge.slot: self.lettering.on_edges[edge.slot] for edge in edges if edge.slot in self.lettering.on_edges
+        }
+        if len(counts) < 2:
+            return {}
+        sizes = {slot: (self.lettering.room + 8.0, 13.0 * count) for slot, count in counts.items()}
+        return {slot: (high, wide) for slot, (wide, high) in sizes.items()} if self.turned else sizes
 
     def _path(self, vertex: int) -> Path:
         return path_of(self.graph.vertices[vertex].path)
@@ -217,7 +231,8 @@ class _Builder:
                     if slot in inside.curves:
                         self.layout.curves[edge.slot] = inside.curves[slot].map(move)
                     if slot in inside.notes:
-                        self.layout.notes[edge.slot] = move(inside.notes[slot])
+                        notes = self.layout.rooms if edge.slot in self.lettering.on_edges else self.layout.notes
+                        notes[edge.slot] = move(inside.notes[slot])
             vertex_of = {original: vertex for vertex, original in original_of.items()}
             for group, (a, b, c, d) in inside.boxes:
                 member = next((vertex_of[original] for original in group.members if original in vertex_of), None)

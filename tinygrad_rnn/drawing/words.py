@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from .colours import GradientScale, norm_words
 from .curves import Point
-from .fold import Folded, Tag
+from .fold import Folded, Slot, Tag
 from .labels import NOTE_SIZE, shape_words, shortened, visible, width
 from .measures import largest
 from .model import Edge, Graph, Vertex
@@ -115,6 +116,7 @@ class Lettering:
         scale: Of gradients, if they are shown.
         values: Are they shown?
         room: How wide the widest weight is that is written on an edge.
+        on_edges: How many weights are written on each edge.
         delay: How wide the widest delay is; 0 where there is none.
     """
 
@@ -124,6 +126,7 @@ class Lettering:
     recorded: Graph
     in_boxes: dict[int, list[Tag]] = field(default_factory=dict)
     room: float = 0.0
+    on_edges: Counter[Slot] = field(default_factory=Counter)
     delay: float = 0.0
 
     @classmethod
@@ -135,6 +138,7 @@ class Lettering:
                 lettering.in_boxes.setdefault(tag.box, []).append(tag)
             else:
                 lettering.room = max(lettering.room, lettering.pill_width(tag))
+                lettering.on_edges[tag.slot] += 1
         for i, vertex in enumerate(folded.graph.vertices):
             lines = vertex_lines(vertex)
             if values and vertex.values is not None:
