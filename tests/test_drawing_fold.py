@@ -42,7 +42,9 @@ def assert_counts_are_exact(output, fold):
     written = Counter(n for tag in folded.tags for n in tag.uses)
     missing = set(range(len(graph.vertices))) - set(held)
     assert all(count == 1 for count in held.values())
-    assert missing == {graph.edges[n].source for n in written}  # a weight is a vertex, or written wherever it is used
+    lines = {graph.edges[n].source for edge in drawn.edges for n in edge.stands_for}
+    # a weight is a vertex, or written wherever it is used; both where it is an initial state as well
+    assert missing == {graph.edges[n].source for n in written} - lines
     assert all(graph.vertices[i].operation is None for i in missing)
     home = {i: k for k, vertex in enumerate(drawn.vertices) for i in vertex.stands_for}
     crossing = Counter(n for edge in drawn.edges for n in edge.stands_for)
@@ -147,6 +149,61 @@ def test_rolled_is_the_lectures_graph_with_a_self_loop():
         ("stack", "sum"): (0, 1),
     }
     assert set(tags_of(folded, graph)) == {"u", "v", "w"}
+
+
+def first_step_alone(recurrent):
+    """Nets without an initial state: their first step has no recurrent term, and so fewer operations."""
+    (w, u, b), h = (tg.Tensor(0.5, requires_grad=True, name=name) for name in "wub"), None
+    for t in range(4):
+        with tg.scope("cell", step=t):
+            h = recurrent(h, w, u, b, t)
+    return h.sum()
+
+
+@pytest.mark.parametrize("fold", [cells, rolled])
+@pytest.mark.parametrize(
+    ("recurrent", "names"),
+    [
+        (lambda h, w, u, b, t: np.tanh(u * (1.0 + t) if h is None else h * w + u * (1.0 + t)), "uw"),
+        (lambda h, w, u, b, t: np.tanh(b + 1.0) if h is None else np.tanh(h + b) * w, "bw"),
+    ],
+)
+def test_a_first_step_without_a_state_takes_no_weight_for_one(recurrent, names, fold):
+    output = first_step_alone(recurrent)
+    graph, folded = recorded(output), assert_counts_are_exact(output, fold)
+    uses = Counter(graph.vertices[tag.leaf].name for tag in folded.tags for _ in tag.uses)
+    assert uses == {names[0]: 4, names[1]: 3}
+    assert not any(vertex.operation is None and vertex.stands_for for vertex in folded.graph.vertices)
+
+
+@pytest.mark.parametrize("fold", [cells, rolled])
+def test_a_weight_that_is_the_initial_state_too_is_both(fold):
+    """Each use is judged for itself: h[0] = w, h[t + 1] = tanh(w h[t])."""
+    w = h = tg.Tensor(0.5, requires_grad=True, name="w")
+    for t in range(4):
+        with tg.scope("cell", step=t):
+            h = np.tanh(w * h)
+    folded = assert_counts_are_exact(h * 1.0, fold)
+    assert Counter(use for tag in folded.tags for use in tag.uses).total() == 4
+    (box,) = (i for i, vertex in enumerate(folded.graph.vertices) if vertex.operation is None)
+    assert [edge.stands_for for edge in folded.graph.edges if edge.source == box] == [(1,)]
+    assert folded.timeline.places[box] is not None  # before the loop
+
+
+@pytest.mark.parametrize("fold", [cells, rolled])
+def test_a_state_that_moves_towards_its_beginning(fold):
+    """Of h[0] = m, h[t + 1] = (1 - g) h[t] + g m."""
+    g, m = (tg.Tensor(0.5, requires_grad=True, name=name) for name in "gm")
+    h = m
+    for t in range(4):
+        with tg.scope("cell", step=t):
+            h = (1.0 - g) * h + g * m
+    output = h * 1.0
+    graph, folded = recorded(output), assert_counts_are_exact(output, fold)
+    uses = Counter(graph.vertices[tag.leaf].name for tag in folded.tags for _ in tag.uses)
+    assert uses == {"g": 8, "m": 4}
+    (box,) = (vertex for vertex in folded.graph.vertices if vertex.operation is None)
+    assert box.name == "m"
 
 
 def test_a_step_without_modules_is_one_box():

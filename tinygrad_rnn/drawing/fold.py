@@ -17,7 +17,7 @@ from .boxes import Box, boxes, path_of, shared
 from .copies import find_copies
 from .measures import largest
 from .model import Edge, Graph, Vertex
-from .tags import Use, Where, find_uses, initial_states
+from .tags import Use, Where, find_uses, initial_states, is_product
 from .timeline import Column, Place, Timeline
 
 Key: TypeAlias = Hashable
@@ -105,12 +105,16 @@ def _merged(timeline: Timeline, out: Callable[[int], bool]) -> Timeline:
 
 def _modules(graph: Graph, timeline: Timeline, drawn: Timeline) -> Folded:
     box_of = boxes(graph, timeline)
-    users: dict[int, set[Box | None]] = {}
-    for edge in graph.edges:
-        if timeline.places[edge.source] is None:
-            users.setdefault(edge.source, set()).add(box_of[edge.target])
-    states = initial_states(graph)
-    leaves = {leaf for leaf, where in users.items() if len(where) > 1} - states
+    initial = initial_states(graph)
+    states = {graph.edges[number].source for number in initial}
+    users: dict[int, dict[int, Box | None]] = {}  # of each leaf: its uses that may be a weight's, and by whom
+    for number, edge in enumerate(graph.edges):
+        is_state = number in initial or (edge.source in states and not is_product(graph, edge))
+        if timeline.places[edge.source] is None and not is_state:
+            users.setdefault(edge.source, {})[number] = box_of[edge.target]
+    shared = {leaf: uses for leaf, uses in users.items() if len(set(uses.values())) > 1}
+    leaves = shared.keys() - states
+    written = {number for uses in shared.values() for number in uses}
     arrangement = arrange(graph, timeline)
     find_copies(graph, arrangement)
     roles = [arrangement.original_of(i) for i in range(len(graph.vertices))]
@@ -122,8 +126,8 @@ def _modules(graph: Graph, timeline: Timeline, drawn: Timeline) -> Folded:
             keys.append(None if i in leaves else _Inputs(roles[i]) if alike else i)
         else:
             keys.append(box._replace(place=place))
-    folding = _Folding(graph, timeline, drawn, keys, roles, states)
-    return folding.folded(find_uses(graph, folding.index, roles, leaves))
+    folding = _Folding(graph, timeline, drawn, keys, roles, states, written)
+    return folding.folded(find_uses(graph, folding.index, roles, written))
 
 
 class _Inputs(NamedTuple):
@@ -166,6 +170,7 @@ class _Folding:
         keys: Sequence[Key | None],
         roles: Sequence[int],
         states: Collection[int] = (),
+        written: Collection[int] = (),
     ) -> None:
         self.graph, self.timeline, self.drawn, self.roles = graph, timeline, drawn, roles
         self.index: list[int | None] = []
@@ -189,6 +194,8 @@ class _Folding:
         for number, edge in enumerate(graph.edges):
             source, target = self.index[edge.source], self.index[edge.target]
             if source is None or target is None or (source == target and not self._delay(edge)):
+                continue
+            if number in written:
                 continue
             value: Key = self.roles[edge.source]
             if len(drawn.columns) < len(timeline.columns):  # steps that are not quite alike meet in one place

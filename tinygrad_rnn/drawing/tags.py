@@ -42,16 +42,20 @@ class Use(NamedTuple):
     result: int | None = None
 
 
-def find_uses(graph: Graph, index: Sequence[int | None], roles: Sequence[int], leaves: Collection[int]) -> list[Use]:
-    """Where to write each use of these leaves.
+def is_product(graph: Graph, edge: Edge) -> bool:
+    """Does it lead into a product, such as of a weight with data?"""
+    return graph.vertices[edge.target].operation in _PRODUCTS
+
+
+def find_uses(graph: Graph, index: Sequence[int | None], roles: Sequence[int], written: Collection[int]) -> list[Use]:
+    """Where to write each of the uses ``written``, numbers of edges from weights.
 
     Args:
         index: For each vertex its box.
         roles: For each vertex the one that has its place in the step that others are copies of.
-        leaves: The weights.
     """
-    finder = _Finder(graph, index, leaves)
-    uses = [finder.use(number) for number, edge in enumerate(graph.edges) if edge.source in leaves]
+    finder = _Finder(graph, index, written)
+    uses = [finder.use(number) for number in sorted(written)]
     alike: dict[tuple[int, int], list[Use]] = {}  # the same operation in different steps
     for use in uses:
         edge = graph.edges[use.edge]
@@ -71,7 +75,11 @@ def find_uses(graph: Graph, index: Sequence[int | None], roles: Sequence[int], l
 
 
 def initial_states(graph: Graph) -> set[int]:
-    """The leaves that a step has where others have what another step computed: no weights, however often used."""
+    """The numbers of the edges by which a step has a leaf where others have what another step computed.
+
+    Operations of different steps are compared by their order, in which a first step that does less than the others is
+    out of step with them: of a leaf that other steps use as well, so many uses as they have are no initial state.
+    """
     count: Counter[tuple[str, int | None, str]] = Counter()
     position: list[Hashable] = []  # of an operation in its step
     for vertex in graph.vertices:
@@ -83,24 +91,37 @@ def initial_states(graph: Graph) -> set[int]:
         source, target = graph.vertices[edge.source], graph.vertices[edge.target]
         if source.operation is not None and None not in (source.step, target.step) and source.step != target.step:
             handed_on.add((position[edge.target], edge.argument))
-    return {
-        edge.source
-        for edge in graph.edges
-        if graph.vertices[edge.source].operation is None and (position[edge.target], edge.argument) in handed_on
-    }
+    instead: dict[tuple[int, str], dict[int | None, list[int]]] = {}  # of each leaf and module: by step, in such places
+    others: dict[tuple[int, str], Counter[int | None]] = {}  # how many in other places
+    for number, edge in enumerate(graph.edges):
+        target = graph.vertices[edge.target]
+        if graph.vertices[edge.source].operation is not None:
+            continue
+        use = edge.source, target.path
+        if (position[edge.target], edge.argument) in handed_on:
+            instead.setdefault(use, {}).setdefault(target.step, []).append(number)
+        else:
+            others.setdefault(use, Counter())[target.step] += 1
+    answer: set[int] = set()
+    for use, by_step in instead.items():
+        usual = max(others.get(use, Counter()).values(), default=0)
+        for step, numbers in by_step.items():
+            missing = usual - others.get(use, Counter())[step]
+            answer.update(numbers[missing:])
+    return answer
 
 
 class _Finder:
-    def __init__(self, graph: Graph, index: Sequence[int | None], leaves: Collection[int]) -> None:
+    def __init__(self, graph: Graph, index: Sequence[int | None], written: Collection[int]) -> None:
         self.graph = graph
         self.index = index
-        self.leaves = leaves
+        self.written = written
         self.incoming: list[list[int]] = [[] for _ in graph.vertices]
         self.outgoing: list[list[int]] = [[] for _ in graph.vertices]
         for number, edge in enumerate(graph.edges):
             self.incoming[edge.target].append(number)
             self.outgoing[edge.source].append(number)
-        self.weighted = {edge.target for edge in graph.edges if edge.source in leaves}
+        self.weighted = {graph.edges[number].target for number in written}
 
     def use(self, number: int) -> Use:
         """Where to write one use, seen for itself."""
@@ -113,7 +134,7 @@ class _Finder:
             if not alone or len(users) != 1 or self._leaves_box(self.graph.edges[users[0]]):
                 break
             operand, vertex = self.graph.edges[users[0]], self.graph.edges[users[0]].target
-        data = [n for n in inputs if self.graph.edges[n].source not in self.leaves]
+        data = [n for n in inputs if n not in self.written]
         if not data and self._has_constant(vertex):
             return Use(number, Where.INPUT)
         origins = self._origins(data)
