@@ -113,6 +113,28 @@ def test_delays_are_told_in_the_steps_own_numbers(steps, words, tooltip):
     assert tooltip in tg.draw(output, view="rolled").source
 
 
+@pytest.mark.parametrize("back", [(2, 5), (1, 5), (2, 3), (3,), (10, 11, 12)])
+@pytest.mark.parametrize("by", [1, 2, -1, -3])
+def test_steps_that_the_output_does_not_need_change_no_delay(back, by):
+    """Nothing is recorded of them; h[t] is still computed from as long ago."""
+    weights, states = {k: leaf(f"w{k}") for k in back}, []
+    for i in range(26):
+        with tg.scope("cell", step=i * by):
+            z = leaf(f"x{i}")
+            for k in back:
+                z = z + weights[k] @ states[i - k] if i >= k else z
+            states.append(np.tanh(z))
+    picture = tg.draw(states[-1].sum(), view="rolled")
+    words = sorted(words for words, _ in delays_of(states[-1].sum()))
+    assert words == sorted(f"t {'−' if by > 0 else '+'} {k * abs(by)}" for k in back)
+    loops = [edge for edge in picture.drawn.graph.edges if edge.delay]
+    for edge in loops:
+        ends = {(picture.graph.edges[n].source, picture.graph.edges[n].target) for n in edge.stands_for}
+        steps = {picture.graph.vertices[b].step - picture.graph.vertices[a].step for a, b in ends}
+        assert steps == {edge.delay}
+    assert len(loops) == len(back)
+
+
 def test_layers_run_by_hand_have_their_delays_one_above_the_other():
     weights = [leaf(f"w{k}") for k in range(5)]
     states = [leaf(f"h{k}") for k in range(5)]

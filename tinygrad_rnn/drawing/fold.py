@@ -15,6 +15,7 @@ from typing import NamedTuple, TypeAlias
 from .blocks import arrange, beginning
 from .boxes import Box, boxes, path_of, shared
 from .copies import find_copies
+from .distances import distances
 from .measures import largest
 from .model import Edge, Graph, Vertex
 from .tags import Use, Where, find_uses, initial_states, is_product
@@ -191,19 +192,18 @@ class _Folding:
         self.bundle_of: dict[int, _Bundle] = {}
         self.users: dict[int, list[int]] = {}  # of each vertex those with an edge from it
         self.leaving: dict[int | None, _Bundle] = {}  # of each vertex, the first edge by which its result leaves
+        far = distances(graph, timeline, self.index)
         for number, edge in enumerate(graph.edges):
-            source, target = self.index[edge.source], self.index[edge.target]
-            if source is None or target is None or (source == target and not self._delay(edge)):
-                continue
-            if number in written:
+            source, target, delay = self.index[edge.source], self.index[edge.target], self._delay(edge, far[number])
+            if source is None or target is None or number in written or (source == target and not delay):
                 continue
             value: Key = self.roles[edge.source]
             if len(drawn.columns) < len(timeline.columns):  # steps that are not quite alike meet in one place
                 value = graph.vertices[edge.source].operation
-            role: Key = (value, edge.result, self._distance(edge))
+            role: Key = (value, edge.result, far[number])
             if isinstance(self.keys[target], int):
                 role = edge.argument if isinstance(self.keys[source], int) else "left out"
-            bundle = self.bundle_of[number] = _Bundle(source, target, role, self._delay(edge))
+            bundle = self.bundle_of[number] = _Bundle(source, target, role, delay)
             self.bundles.setdefault(bundle, []).append(number)
             self.leaving.setdefault(edge.source, bundle)
             self.users.setdefault(source, []).append(target)
@@ -211,19 +211,12 @@ class _Folding:
         self.taken: set[Slot] = set()
         self.initial = {self._drawn(i) for i in states if keys[i] == i}  # what is an initial state
 
-    def _distance(self, edge: Edge) -> int | None:
-        """From which step to which an edge between steps of one phase leads, in columns."""
-        start, end = self.timeline.places[edge.source], self.timeline.places[edge.target]
-        if start is None or end is None or not (self.timeline.in_time(start) and self.timeline.in_time(end)):
-            return None
-        same = self.timeline.columns[start.column].phase == self.timeline.columns[end.column].phase
-        return end.column - start.column if same else None
-
-    def _delay(self, edge: Edge) -> int:
+    def _delay(self, edge: Edge, distance: int | None) -> int:
+        """How far it leads from a box to one in the same place, where these stand for many steps."""
         start, end = self.drawn.places[edge.source], self.drawn.places[edge.target]
         if start is None or end is None or start.column != end.column or isinstance(self._key(edge.source), Place):
             return 0
-        return self._distance(edge) or 0
+        return distance or 0
 
     def _key(self, vertex: int) -> Key:
         k = self.index[vertex]
