@@ -1,11 +1,14 @@
 """Where pictures put loops: further layers above, what begins with another's last state to its right."""
 
+from collections import Counter
+
 import numpy as np
 import pytest
 
 pytest.importorskip("hypothesis", reason="property tests need the extra testing")
 from drawing_programs import leaf, loops, programs, run, unroll
 from hypothesis import given
+from hypothesis import strategies as st
 
 import tinygrad_rnn as tg
 from tinygrad_rnn.drawing.model import recorded
@@ -141,3 +144,63 @@ def test_truncated_net_is_one_row():
     found, columns = placed(ys.sum())
     assert columns == [(), (0,), (1,), (2,), (3,), (4,), (5,), ()]
     assert {place.row for place in found} == {0}
+
+
+nested = st.tuples(
+    st.integers(2, 4),  # steps of the outer loop
+    st.integers(2, 4),  # of the inner one
+    st.sampled_from(("before", "after", "both")),  # where the outer loop does something itself
+    st.booleans(),  # is the inner loop's module within the outer loop's?
+    st.booleans(),  # do both count down?
+)
+
+
+def run_nested(outer, inner, where, within, down):
+    w, v, c = leaf("w"), leaf("v"), leaf("c0")
+    for i in reversed(range(outer)) if down else range(outer):
+        if where != "after":
+            with tg.scope("outer", step=i):
+                c = np.tanh(c @ v)
+        h = c
+        for t in reversed(range(inner)) if down else range(inner):
+            with tg.scope("outer/inner" if within else "inner", step=t):
+                h = np.tanh(h @ w)
+        if where != "before":
+            with tg.scope("outer", step=i):
+                c = h @ v + c
+        else:
+            c = h
+    return c.sum()
+
+
+@given(nested)
+def test_a_loop_within_a_loop_runs_one_way(program):
+    """Nothing stands before what it was computed from, and no column is two moments of the inner loop."""
+    outer, inner, where, _, down = program
+    graph = recorded(run_nested(*program))
+    time = timeline(graph)
+    column = [place and place.column for place in time.places]
+    for edge in graph.edges:
+        start, end = column[edge.source], column[edge.target]
+        if start is not None and end is not None:
+            source, target = graph.vertices[edge.source], graph.vertices[edge.target]
+            backward = down and source.path == target.path and source.step != target.step
+            assert start >= end if backward else start <= end
+    held = Counter(k for k, vertex in zip(column, graph.vertices, strict=True) if "inner" in vertex.path)
+    if not (inner == outer == 2 and where == "after") and None not in held:
+        assert all(count <= 2 for count in held.values())  # a product and a tanh
+        assert len(held) == outer * inner
+
+
+def test_a_module_in_some_of_the_steps_is_no_inner_loop():
+    """It has something of the same loop before it and after it."""
+    w, a, h = leaf("w"), leaf("a"), leaf("h0")
+    for t in range(8):
+        if 3 <= t < 6:
+            with tg.scope("attention", step=t):
+                h = h @ a
+        with tg.scope("cell", step=t):
+            h = np.tanh(h @ w)
+    found, columns = placed(h.sum())
+    assert [steps for steps in columns if steps] == [(t,) for t in range(8)]
+    assert paths_by_row(found) == [{"cell", "attention"}]

@@ -1,8 +1,8 @@
 """Where in time each operation stands: its column and its row, found from the steps that were recorded.
 
-Operations recorded under a step belong to a *loop*: one pass over the steps, forward or backward. A loop that only
-needs what another one has come to in the end, as a decoder needs its encoder's last state, comes after it in time: a
-new *phase*, whose steps stand to the right. All others, further layers and directions, share the phase's columns and
+Operations recorded under a step belong to a *loop* (``loops``): one pass over them, forward or backward. A loop that
+only needs what another one has come to in the end, as a decoder needs its encoder's last state, comes after it in time:
+a new *phase*, whose steps stand to the right. All others, further layers and directions, share the phase's columns and
 stand in rows one above the other. What was recorded outside time stands left of a phase or right of it; but what
 gathers the outputs of all steps below, or feeds all steps above, one product for the inputs of all steps for example,
 is a *band* across the columns.
@@ -11,9 +11,10 @@ is a *band* across the columns.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
+from .loops import Loop, find_loops
 from .model import Edge, Graph
 
 Reach: TypeAlias = dict[int, tuple[int, int]]  # for each loop, the first and the last of its steps, as numbered there
@@ -56,25 +57,6 @@ class Timeline:
         return bool(self.columns[place.column].steps) and not place.band
 
 
-@dataclass(slots=True)
-class Loop:
-    """One pass over time steps.
-
-    Attributes:
-        first, last: The first and the last operation.
-        number: For each step, the how manieth it was.
-        steps: In the order in which they were made.
-    """
-
-    first: int
-    last: int
-    paths: set[str]
-    number: dict[int, int] = field(default_factory=dict)
-    steps: list[int] = field(default_factory=list)
-    phase: int = 0
-    level: int = 0
-
-
 def timeline(graph: Graph) -> Timeline:
     """Find the place of everything, in linear time (but for one sort)."""
     incoming: list[list[Edge]] = [[] for _ in graph.vertices]
@@ -85,54 +67,6 @@ def timeline(graph: Graph) -> Timeline:
     future = _future(graph, loop_of, loops)
     _stack(graph, loop_of, loops, past)
     return _placed(graph, loop_of, loops, past, future)
-
-
-def find_loops(graph: Graph) -> tuple[list[int | None], list[Loop]]:
-    """The loop of each operation (None: outside time), and the loops in order of creation.
-
-    The steps of one pass follow one another in one direction. Passes of several modules that were made in turns, a step
-    of one and a step of the other, are one loop.
-    """
-    passes: list[Loop] = []
-    pass_of: list[int | None] = [None] * len(graph.vertices)
-    latest: dict[str, tuple[int, int, int]] = {}  # of each path: its last pass, the last step there, and the direction
-    for i, vertex in enumerate(graph.vertices):
-        step, path = vertex.step, vertex.path
-        if vertex.operation is None or step is None:
-            continue
-        k, before, direction = latest.get(path, (-1, step, 0))
-        turn = (step > before) - (step < before)
-        if k < 0 or turn * direction < 0:
-            k, direction, turn = len(passes), 0, 0
-            passes.append(Loop(i, i, {path}))
-        passes[k].last = i
-        latest[path] = k, step, turn or direction
-        pass_of[i] = k
-    loops: list[Loop] = []
-    joined = _joined(passes)
-    for own, into in zip(passes, joined, strict=True):
-        if into == len(loops):
-            loops.append(Loop(own.first, own.last, set()))
-        loops[into].last = max(loops[into].last, own.last)
-        loops[into].paths |= own.paths
-    loop_of = [None if k is None else joined[k] for k in pass_of]
-    for i, loop in enumerate(loop_of):
-        step = graph.vertices[i].step
-        if loop is not None and step is not None and step not in loops[loop].number:
-            loops[loop].number[step] = len(loops[loop].steps)
-            loops[loop].steps.append(step)
-    return loop_of, loops
-
-
-def _joined(passes: list[Loop]) -> list[int]:
-    """For each pass, which are in order of creation, the number of the loop that it is a part of."""
-    answer: list[int] = []
-    end = -1  # of the loop so far
-    for one in passes:
-        new = one.first > end
-        answer.append((answer[-1] if answer else -1) + new)
-        end = max(end, one.last)
-    return answer
 
 
 def _past(graph: Graph, incoming: list[list[Edge]], loop_of: list[int | None], loops: list[Loop]) -> list[Reach]:
@@ -198,6 +132,8 @@ def _stack(graph: Graph, loop_of: list[int | None], loops: list[Loop], past: lis
 
 def _comes_after(loop: Loop, step: int | None, other: Loop, number: int) -> bool:
     """Does ``loop`` come after the other one, of which it uses, in one of its steps, one step's result?"""
+    if loop.around or other.around:
+        return True
     if len(other.steps) == 1:  # its first step is its last: only the names of modules tell
         return {path.rpartition("/")[0] for path in loop.paths} != {path.rpartition("/")[0] for path in other.paths}
     return number == len(other.steps) - 1 and step != other.steps[-1]
