@@ -1,5 +1,6 @@
 """tg.draw: what comes out, as DOT, SVG and files, whatever the names, and what it says when it cannot."""
 
+import errno
 import html
 import itertools
 import os
@@ -347,6 +348,33 @@ def test_save_refuses_a_folder(tmp_path):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX links and permissions")
+@pytest.mark.parametrize("path", [None, 3, b"graph.dot", sys.stdout], ids=repr)
+def test_save_says_what_is_no_path(path):
+    with pytest.raises(TypeError, match=f"save: expected a path, as text or a pathlib.Path, got {type(path).__name__}"):
+        tg.draw(rnn(1)).save(path)
+
+
+def test_save_says_which_file_cannot_be_written(tmp_path):
+    picture = tg.draw(rnn(1))
+    with pytest.raises(ValueError, match=r"save: expected a path without null characters, got .*x\\x00\.dot"):
+        picture.save(f"{tmp_path}/x\0.dot")
+    with pytest.raises(IsADirectoryError, match=r"save: '.*graph\.dot/' is a folder"):
+        picture.save(f"{tmp_path}/graph.dot/")
+    with pytest.raises(OSError, match=rf"save: .*: '{tmp_path}/n+\.dot'") as caught:
+        picture.save(f"{tmp_path}/{'n' * 300}.dot")
+    assert caught.value.errno == errno.ENAMETOOLONG
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_save_names_the_file_where_the_folder_is_closed(tmp_path, monkeypatch):
+    def closed(self, content):
+        raise PermissionError(errno.EACCES, "Permission denied", str(self))
+
+    monkeypatch.setattr("pathlib.Path.write_bytes", closed)
+    with pytest.raises(PermissionError, match=rf"save: Permission denied: '{tmp_path}/graph\.dot'"):
+        tg.draw(rnn(1)).save(tmp_path / "graph.dot")
+
+
 def test_save_goes_through_a_link_and_keeps_permissions(tmp_path):
     target, link = tmp_path / "graph.dot", tmp_path / "link.dot"
     target.write_text("old")
@@ -432,8 +460,17 @@ def test_bad_arguments():
     loss = rnn(1)
     with pytest.raises(ValueError, match="view to be one of 'unrolled', 'cells', 'rolled', got 'folded'"):
         tg.draw(loss, view="folded")
-    with pytest.raises(ValueError, match="direction to be 'LR' or 'TB', got 'up'"):
+    with pytest.raises(ValueError, match="direction to be one of 'LR', 'TB', got 'up'"):
         tg.draw(loss, direction="up")
+    for name in ("view", "direction"):
+        with pytest.raises(ValueError, match=rf"draw: expected {name} to be one of .*, got array\(\['LR', 'TB'\]"):
+            tg.draw(loss, **{name: np.array(["LR", "TB"])})
+    for name, value in itertools.product(("gradients", "values"), ("yes", None, 1, np.array([True, False]))):
+        with pytest.raises(TypeError, match=f"draw: expected {name} to be True or False, got "):
+            tg.draw(loss, **{name: value})
+    assert tg.draw(loss, gradients=np.True_, values=np.False_).source
+    with pytest.raises(ValueError, match=r"draw: expected steps to name some of the graph's, .* has no time steps"):
+        tg.draw(leaf("x") * 2, steps=[0])
     with pytest.raises(TypeError, match="expected one Tensor, got list"):
         tg.draw([loss])
     with pytest.raises(RuntimeError, match="has no graph"):

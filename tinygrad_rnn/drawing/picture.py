@@ -6,10 +6,12 @@ import operator
 import os
 import secrets
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, SupportsIndex
+
+import numpy as np
 
 from ..tensor import Tensor
 from .colours import GradientScale
@@ -82,8 +84,10 @@ class Drawing:
                 (without any, its positions come from a plainer layout).
 
         Raises:
-            ValueError: an unknown suffix.
+            TypeError: no path.
+            ValueError: an unknown suffix, or a character that no path can have.
             FileNotFoundError, IsADirectoryError: there is no such folder, or it is one.
+            OSError: the system cannot write there.
             RuntimeError: no Graphviz that can write this.
 
         >>> import tempfile, tinygrad_rnn as tg
@@ -92,29 +96,18 @@ class Drawing:
         ...     print(tg.draw((w * w).sum()).save(f"{folder}/square.dot").name)
         square.dot
         """
-        path = Path(path)
+        path = _file(path)
         suffix = path.suffix.lower()
-        if suffix not in SUFFIXES:
-            raise ValueError(f"save: expected a file name ending in {', '.join(SUFFIXES)}, got {str(path)!r}")
-        if not path.parent.is_dir():
-            raise FileNotFoundError(f"save: there is no folder {str(path.parent)!r} to write {path.name!r} into")
-        if path.is_dir():
-            raise IsADirectoryError(f"save: {str(path)!r} is a folder")
         if suffix == ".dot":
             content = self.source.encode()
         elif suffix == ".html":
             content = self._page().encode()
         else:
             content = run(self.source, suffix[1:], placed=True)
-        target = path.resolve()  # a link stays one
-        unfinished = target.parent / f".{secrets.token_hex(8)}.unfinished"
         try:
-            unfinished.write_bytes(content)
-            if target.exists():
-                shutil.copymode(target, unfinished)
-            unfinished.replace(target)
-        finally:
-            unfinished.unlink(missing_ok=True)
+            _write(path.resolve(), content)  # a link stays one
+        except OSError as error:
+            raise OSError(error.errno, f"save: {error.strerror or error}", str(path)) from error
         return path
 
     def _page(self) -> str:
@@ -168,8 +161,8 @@ def draw(
         values: Write mean and standard deviation of what each operation computed, and the share of saturated units of
             tanh and sigmoid, of zeros of relu; as far as the graph has kept it or it can be computed again. A box for
             several operations has none.
-        steps: For long sequences, in the view ``"unrolled"``: the number of time steps to draw at either end, or those
-            to draw (``range(10, 20)``). The others become one box, which says how many they are.
+        steps: For long sequences, in the view ``"unrolled"``: how many time steps to draw at most at either end, or
+            those to draw (``range(10, 20)``). The others become one box, which says how many they are.
         direction: Of time: ``"LR"``, left to right, or ``"TB"``, top to bottom; of the computation where there is no
             time.
 
@@ -177,8 +170,9 @@ def draw(
         A drawing: ``.source`` is DOT, ``.save("graph.svg")`` writes a file, and a notebook shows it.
 
     Raises:
-        TypeError: ``output`` is not a tensor, or ``steps`` are no whole numbers.
-        ValueError: an unknown view or direction; ``steps`` that there are none of, or in another view.
+        TypeError: ``output`` is not a tensor, ``steps`` are no whole numbers, ``gradients`` or ``values`` no booleans.
+        ValueError: an unknown view or direction; ``steps`` that name none of the graph's, less than one, or in another
+            view.
         RuntimeError: the tensor has no graph; with ``gradients``, it is no scalar, or its graph was released.
 
     >>> import numpy as np, tinygrad_rnn as tg
@@ -193,14 +187,48 @@ def draw(
     >>> print(picture.source.splitlines()[0])
     digraph unrolled {
     """
-    if view not in VIEWS:
-        raise ValueError(f"draw: expected view to be one of {', '.join(map(repr, VIEWS))}, got {view!r}")
-    if direction not in DIRECTIONS:
-        raise ValueError(f"draw: expected direction to be {' or '.join(map(repr, DIRECTIONS))}, got {direction!r}")
+    _check_choice("view", view, VIEWS)
+    _check_choice("direction", direction, DIRECTIONS)
+    for name, flag in (("gradients", gradients), ("values", values)):
+        if not isinstance(flag, (bool, np.bool_)):
+            raise TypeError(f"draw: expected {name} to be True or False, got {flag!r}")
     if steps is not None and view != "unrolled":
         raise ValueError(f"draw: steps= is for view 'unrolled', got view={view!r}, which has a box for all of a step")
     graph = recorded(output, gradients=gradients, values=values)
     return Drawing(graph, view, steps, direction, gradients=gradients, values=values)
+
+
+def _check_choice(name: str, value: object, choices: Sequence[str]) -> None:
+    if not (isinstance(value, str) and value in choices):
+        raise ValueError(f"draw: expected {name} to be one of {', '.join(map(repr, choices))}, got {value!r}")
+
+
+def _file(path: str | os.PathLike[str]) -> Path:
+    """The path of a file that a picture can be saved to."""
+    if not isinstance(name := os.fspath(path) if isinstance(path, os.PathLike) else path, str):
+        raise TypeError(f"save: expected a path, as text or a pathlib.Path, got {type(path).__name__}")
+    if "\0" in name:
+        raise ValueError(f"save: expected a path without null characters, got {name!r}")
+    file = Path(name)
+    if file.suffix.lower() not in SUFFIXES:
+        raise ValueError(f"save: expected a file name ending in {', '.join(SUFFIXES)}, got {name!r}")
+    if not os.path.isdir(file.parent):  # of a path too long for the system, Path.is_dir raises what it is told
+        raise FileNotFoundError(f"save: there is no folder {str(file.parent)!r} to write {file.name!r} into")
+    if name.endswith(("/", os.sep)) or os.path.isdir(file):
+        raise IsADirectoryError(f"save: {name!r} is a folder")
+    return file
+
+
+def _write(target: Path, content: bytes) -> None:
+    """Write a file whole or not at all, with the permissions of the one it replaces."""
+    unfinished = target.parent / f".{secrets.token_hex(8)}.unfinished"
+    try:
+        unfinished.write_bytes(content)
+        if target.exists():
+            shutil.copymode(target, unfinished)
+        unfinished.replace(target)
+    finally:
+        unfinished.unlink(missing_ok=True)
 
 
 def kept_columns(timeline: Timeline, steps: int | Iterable[int]) -> set[int]:
