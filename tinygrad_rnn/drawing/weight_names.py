@@ -17,7 +17,6 @@ from .words import Lettering, step_words
 
 _HIGH = 12.0  # of a name
 _TRIED = 6  # places in each direction
-_NEAR = 4  # of all places, so many are close enough even where other lines run
 _CELL = 100.0  # in which things are looked for
 _STRAIGHT = 0.01  # how much a line may rise that is level
 
@@ -45,6 +44,14 @@ class Pill(NamedTuple):
         return x - wide / 2, y - high / 2, x + wide / 2, y + high / 2
 
 
+class _Place(NamedTuple):
+    """Where a name may stand, beside which point of its edge, and how many others would fit between."""
+
+    centre: Point
+    beside: Point
+    between: int
+
+
 def pills(folded: Folded, layout: Layout, lettering: Lettering) -> Iterator[Pill]:
     """The weights' names: beside the end of an edge, clear of other lines if that can be; or at the foot of a box."""
     if not folded.tags:
@@ -57,9 +64,9 @@ def pills(folded: Folded, layout: Layout, lettering: Lettering) -> Iterator[Pill
         places = list(_places(layout.curves[slot], tag.at_end, isinstance(end[1], bool), wide))
         if slot in layout.rooms:
             x, y = layout.rooms[slot]
-            places.insert(0, ((x, y - written[slot] * (_HIGH + 1)), (x, y)))
+            places.insert(0, _Place((x, y - written[slot] * (_HIGH + 1)), (x, y), -1))
         written[slot] += 1
-        free = [one for one in places if taken.is_free(pill.at(one[0]).area)] or places[:1]
+        free = [place for place in places if taken.is_free(pill.at(place.centre).area)] or places[:1]
         pill = pill.at(lines.clearest(pill, free, slot))
         taken.add(pill.area)
         yield pill
@@ -93,8 +100,8 @@ def _end(box: int, point: Point, layout: Layout) -> End:
     return box, point[0] < x if beside else point
 
 
-def _places(curve: Curve, at_end: bool, level: bool, wide: float) -> Iterator[tuple[Point, Point]]:
-    """Where a weight's name may stand at an end of its edge, and beside which point of it; the best place first.
+def _places(curve: Curve, at_end: bool, level: bool, wide: float) -> Iterator[_Place]:
+    """Where a weight's name may stand at an end of its edge, the best place first.
 
     Args:
         level: Does the edge end there at the side of a box?
@@ -106,14 +113,14 @@ def _places(curve: Curve, at_end: bool, level: bool, wide: float) -> Iterator[tu
         x += away * math.copysign(1.0, end[0] - start[0]) * (wide / 2 + 9)
         for k in range(_TRIED):
             for way in (1.0, -1.0):
-                yield (x, y + way * (_HIGH / 2 + 3 + k * (_HIGH + 1))), (x, y)
+                yield _Place((x, y + way * (_HIGH / 2 + 3 + k * (_HIGH + 1))), (x, y), k)
     else:
         side = -1.0 if points[0][0] < tip[0] - 5 else 1.0
         x, y = (start[0] + end[0]) / 2, (start[1] + end[1]) / 2
         for k in range(_TRIED):
             for way in (side, -side):
-                yield (x + way * (wide / 2 + 4 + k * (wide + 3)), y), (x, y)
-        yield from (((x + side * (wide / 2 + 4), y - k * (_HIGH + 1)), (x, y)) for k in range(1, _TRIED))
+                yield _Place((x + way * (wide / 2 + 4 + k * (wide + 3)), y), (x, y), k)
+        yield from (_Place((x + side * (wide / 2 + 4), y - k * (_HIGH + 1)), (x, y), k) for k in range(1, _TRIED))
 
 
 def _hull(area: Box, point: Point) -> Box:
@@ -192,20 +199,24 @@ class _Lines:
             ):
                 self._stretches.setdefault(cell, []).append(_Stretch(one, other, owners))
 
-    def clearest(self, pill: Pill, places: Sequence[tuple[Point, Point]], own: Slot) -> Point:
-        """The first place where no other edge runs under a name, nor between it and its own; or near, with fewest."""
+    def clearest(self, pill: Pill, places: Sequence[_Place], own: Slot) -> Point:
+        """The nearest place where no other edge runs under a name, nor between it and its own; if none, a near one."""
 
-        def others(place: tuple[Point, Point]) -> tuple[int, int]:
-            area = pill.at(place[0]).area
-            return self._crossing(area, own), self._crossing(_hull(area, place[1]), own)
+        def crossed(place: _Place) -> tuple[int, int, int]:
+            area = pill.at(place.centre).area
+            others, between = self._crossing(area, own), self._crossing(_hull(area, place.beside), own)
+            return others, between, self._crossing(area) - others
 
-        found = next((place for place in places if others(place) == (0, 0)), None)
-        return (min(places[:_NEAR], key=others) if found is None else found)[0]
+        found = {place: crossed(place) for place in places}
+        clear = [place for place in places if found[place][:2] == (0, 0)]
+        if clear:
+            return min(clear, key=lambda place: (place.between, found[place])).centre
+        return min(places[:4], key=lambda place: found[place]).centre
 
-    def _crossing(self, area: Box, own: Slot) -> int:
-        """How many stretches of other edges run through an area."""
+    def _crossing(self, area: Box, but: Slot | None = None) -> int:
+        """How many stretches of edges run through an area, but those of one edge."""
         those = (one for cell in _cells(area) for one in self._stretches.get(cell, ()))
-        return sum(one.owners != {own} and _crosses(one.start, one.end, area) for one in those)
+        return sum(one.owners != {but} and _crosses(one.start, one.end, area) for one in those)
 
 
 def _united(parts: list[tuple[float, float, Slot]]) -> Iterator[tuple[float, float, set[Slot]]]:
