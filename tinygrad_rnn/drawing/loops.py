@@ -9,6 +9,7 @@ the same numbers: what the outer loop does between two passes of the inner one i
 from __future__ import annotations
 
 from bisect import bisect
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
@@ -116,8 +117,10 @@ def _inner(passes: Sequence[_Pass]) -> dict[int, list[_Pass]]:
     """For each pass of an outer loop, by its number, the passes of the loops within it.
 
     A pass lies within one that did something before it and after it, but nothing meanwhile. They are of one loop, a
-    module used in a part of the steps for example, if the other's steps before and after are not past its own.
+    module used in a part of the steps for example, if the other's steps before and after are not past its own, and the
+    module does not begin anew.
     """
+    anew = Counter(one.path for one in passes)
     candidates: dict[int, list[_Pass]] = {}
     modules: dict[int, set[str]] = {}
     longer: list[int] = []
@@ -131,7 +134,7 @@ def _inner(passes: Sequence[_Pass]) -> dict[int, list[_Pass]]:
                 forth = 1 if one.steps[-1] > one.steps[0] else -1
                 ahead = forth * (other.steps[begin - 1] - one.steps[0]) > 0
                 behind = forth * (other.steps[end] - one.steps[-1]) < 0
-                if one.steps[0] != one.steps[-1] and (ahead or behind):
+                if one.steps[0] != one.steps[-1] and (ahead or behind or anew[one.path] > 1):
                     modules.setdefault(j, set()).add(one.path)
         longer.append(k)
     return {j: [one for one in candidates[j] if one.path in paths] for j, paths in modules.items()}
