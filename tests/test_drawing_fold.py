@@ -277,3 +277,51 @@ def test_choice_of_steps():
         kept_columns(time, True)
     with pytest.raises(ValueError, match="it has no time steps"):
         kept_columns(timeline(recorded(leaf("x") * 2)), [0])
+
+
+@pytest.mark.parametrize("fold", [cells, rolled])
+def test_a_weight_turned_around_for_others_is_written_where_that_is_done(fold):
+    """In a module of its own, or for two products: neither is an edge along which the weight itself acts."""
+    w, h = leaf("w"), leaf("h0")
+    for t in range(3):
+        with tg.scope("turn", step=t):
+            turned = w.T
+        with tg.scope("cell", step=t):
+            h = np.tanh(h @ turned)
+    folded, boxes = folded_boxes(h.sum(), fold)
+    assert {boxes[tag.box] for tag in folded.tags} == {"turn"}
+    assert {tag.slot for tag in folded.tags} == {None}
+
+
+@pytest.mark.parametrize("fold", [cells, rolled])
+def test_a_weight_turned_around_for_two_products_is_written_in_the_box(fold):
+    w, h, g = leaf("w"), leaf("h0"), leaf("g0")
+    for t in range(3):
+        with tg.scope("cell", step=t):
+            turned = w.T
+            h, g = np.tanh(h @ turned), np.tanh(g @ turned)
+    folded, boxes = folded_boxes((h + g).sum(), fold)
+    assert {boxes[tag.box] for tag in folded.tags} == {"cell"}
+    assert {tag.slot for tag in folded.tags} == {None}
+
+
+def folded_boxes(output, fold):
+    graph = recorded(output)
+    folded = fold(graph, timeline(graph))
+    return folded, [vertex.operation for vertex in folded.graph.vertices]
+
+
+def test_an_encoders_state_in_all_steps_of_a_decoder_is_one_edge():
+    """Rolled up: it is the same value for all, however far they are."""
+    w, v, h = leaf("w"), leaf("v"), leaf("h0")
+    for t in range(3):
+        with tg.scope("encoder", step=t):
+            h = np.tanh(h @ w)
+    d = h
+    for t in range(4):
+        with tg.scope("decoder", step=t):
+            d = np.tanh(d @ v + h)
+    folded, boxes = folded_boxes(d.sum(), rolled)
+    between = [e for e in folded.graph.edges if (boxes[e.source], boxes[e.target]) == ("encoder", "decoder")]
+    assert [len(edge.stands_for) for edge in between] == [5]  # its first state, and a use in each of four steps
+    assert {edge.delay for edge in between} == {0}

@@ -14,13 +14,14 @@ from hypothesis import strategies as st
 
 import tinygrad_rnn as tg
 from tinygrad_rnn.drawing.colours import GradientScale
+from tinygrad_rnn.drawing.curves import Curve
 from tinygrad_rnn.drawing.fold import cells, rolled, whole, without
 from tinygrad_rnn.drawing.labels import NOTE_SIZE, width
 from tinygrad_rnn.drawing.layout import lay_out_graph
 from tinygrad_rnn.drawing.marks import delays
 from tinygrad_rnn.drawing.model import recorded
 from tinygrad_rnn.drawing.timeline import timeline
-from tinygrad_rnn.drawing.weight_names import pills
+from tinygrad_rnn.drawing.weight_names import _places, _united, pills
 from tinygrad_rnn.drawing.words import Lettering, delay_words
 
 
@@ -368,6 +369,36 @@ def test_a_weight_used_twice_in_a_row_stands_at_both_edges(direction):
     nearest = {min(slots, key=lambda slot: distance(pill.centre, layout.curves[slot])) for pill in written}
     assert nearest == set(slots)
     assert all(min(distance(pill.centre, layout.curves[slot]) for slot in slots) < pill.width for pill in written)
+
+
+@pytest.mark.parametrize("direction", ["LR", "TB"])
+def test_names_of_weights_on_one_edge_stand_one_below_the_other(direction):
+    """Where two edges from below bear names, each has room for all of its own."""
+    a, b, c, h = leaf("a"), leaf("b"), leaf("c"), leaf("h0")
+    for t in range(3):
+        x, z = leaf(f"x{t}"), leaf(f"z{t}")
+        with tg.scope("cell", step=t):
+            h = np.tanh(x @ a + x @ b + z @ c + h)
+    graph, folded, layout, lettering = laid_out(h.sum(), cells, direction)
+    named = {}
+    for pill in pills(folded, layout, lettering):
+        named.setdefault(graph.vertices[pill.leaf].name, []).append(pill)
+    assert {name: len(those) for name, those in named.items()} == {"a": 3, "b": 3, "c": 3}
+    for one, other in zip(named["a"], named["b"], strict=True):
+        assert one.centre[0] == pytest.approx(other.centre[0])
+        assert 0 < one.centre[1] - other.centre[1] < 2 * one.height
+
+
+def test_a_name_beside_a_slanted_edge_stands_where_no_other_edge_comes_from():
+    for start, side in ((-60.0, -1), (60.0, 1)):
+        curve = Curve([(start, 0.0), (start, 30.0), (0.0, 60.0), (0.0, 90.0)], (0.0, 100.0))
+        place = next(_places(curve, True, False, 20.0))
+        assert (place.centre[0] - place.beside[0]) * side > 10
+
+
+def test_a_line_that_edges_share_is_no_ones_own():
+    a, b, c = (1, 0), (2, 0), (3, 0)
+    assert list(_united([(4.0, 5.0, c), (0.0, 2.0, a), (1.0, 3.0, b)])) == [(0.0, 3.0, {a, b}), (4.0, 5.0, {c})]
 
 
 @given(loops, st.sampled_from([cells, rolled]))

@@ -204,3 +204,65 @@ def test_a_module_in_some_of_the_steps_is_no_inner_loop():
     found, columns = placed(h.sum())
     assert [steps for steps in columns if steps] == [(t,) for t in range(8)]
     assert paths_by_row(found) == [{"cell", "attention"}]
+
+
+@pytest.mark.parametrize("steps", [range(6), range(5, -1, -1)])
+def test_a_module_in_one_step_alone_is_no_inner_loop(steps):
+    w, a, h = leaf("w"), leaf("a"), leaf("h0")
+    for t in steps:
+        if t == 3:
+            with tg.scope("attention", step=t):
+                h = h @ a
+        with tg.scope("cell", step=t):
+            h = np.tanh(h @ w)
+    found, columns = placed(h.sum())
+    assert [steps for steps in columns if steps] == [(t,) for t in range(6)]
+    assert paths_by_row(found) == [{"cell", "attention"}]
+
+
+def test_what_two_outer_modules_do_between_inner_passes_shares_a_column():
+    """Before the first pass, between two, and after the last one, where one of them does more in one step."""
+    w, h = leaf("w"), leaf("h0")
+    for i in range(4):
+        with tg.scope("read", step=i):
+            h = h * 0.5
+        with tg.scope("attend", step=i):
+            h = np.tanh(h)
+        if i == 1:
+            with tg.scope("once", step=i):
+                h = h @ h
+        if i == 3:
+            break
+        for t in range(3):
+            with tg.scope("inner", step=t):
+                h = np.tanh(h @ w)
+    found, columns = placed(h.sum())
+    seen = [(columns[place.column], {vertex.path for vertex in found[place]}) for place in sorted(found)]
+    inner = [((t,), {"inner"}) for t in range(3)]
+    outer = [((i,), {"read", "attend"} | ({"once"} if i == 1 else set())) for i in range(4)]
+    assert [one for one in seen if one[0]] == [outer[0], *inner, outer[1], *inner, outer[2], *inner, outer[3]]
+
+
+def test_an_inner_module_that_comes_back_in_each_step_is_within_its_loop():
+    w, v, h = leaf("w"), leaf("v"), leaf("h0")
+    for i in range(3):
+        for t in range(2):
+            with tg.scope("a", step=t):
+                h = h @ w
+            with tg.scope("b", step=t):
+                h = np.tanh(h)
+            with tg.scope("a", step=t):
+                h = h + 1.0
+        with tg.scope("outer", step=i):
+            h = h @ v
+    found, columns = placed(h.sum())
+    seen = [(columns[place.column], {vertex.path for vertex in found[place]}) for place in sorted(found)]
+    inner = [((t,), {"a", "b"}) for t in range(2)]
+    assert [one for one in seen if one[0]] == [
+        *inner,
+        ((0,), {"outer"}),
+        *inner,
+        ((1,), {"outer"}),
+        *inner,
+        ((2,), {"outer"}),
+    ]

@@ -129,7 +129,7 @@ def _inner(passes: Sequence[_Pass]) -> dict[int, list[_Pass]]:
         for j in longer:
             other = passes[j]
             begin, end = bisect(other.operations, one.first), bisect(other.operations, one.last)
-            if begin == end < len(other.operations):
+            if begin == end:  # and what it did last comes after
                 candidates.setdefault(j, []).append(one)
                 forth = 1 if one.steps[-1] > one.steps[0] else -1
                 ahead = forth * (other.steps[begin - 1] - one.steps[0]) > 0

@@ -66,7 +66,7 @@ def pills(folded: Folded, layout: Layout, lettering: Lettering) -> Iterator[Pill
             x, y = layout.rooms[slot]
             places.insert(0, _Place((x, y - written[slot] * (_HIGH + 1)), (x, y), -1))
         written[slot] += 1
-        free = [place for place in places if taken.is_free(pill.at(place.centre).area)] or places[:1]
+        free = [place for place in places if taken.is_free(pill.at(place.centre).area)] or places
         pill = pill.at(lines.clearest(pill, free, slot))
         taken.add(pill.area)
         yield pill
@@ -168,11 +168,8 @@ class _Lines:
         self._stretches: dict[tuple[int, int], list[_Stretch]] = {}
         in_line: dict[tuple[int, float], list[tuple[float, float, Slot]]] = {}  # of each axis and height there
         for slot, (points, tip) in layout.curves.items():
-            for start, end in pairwise([*points[layout.branches.get(slot, 0) :], tip]):
+            for start, end in pairwise([*points, tip]):
                 self._sort(start, end, slot, in_line)
-        for number, (_, stem) in enumerate(layout.stems):
-            for start, end in pairwise(stem):
-                self._sort(start, end, (-1, number), in_line)
         for (axis, height), parts in in_line.items():
             for low, high, owners in _united(parts):
                 start, end = ((low, height), (high, height)) if axis == 0 else ((height, low), (height, high))
