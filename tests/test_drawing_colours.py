@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 import tinygrad_rnn as tg
 from tinygrad_rnn.drawing.colours import NO_GRADIENT, NOT_FINITE, PALETTE, GradientScale, leaf_paints, norm_words
 from tinygrad_rnn.drawing.model import recorded
+from tinygrad_rnn.drawing.timeline import timeline
 
 norms = st.one_of(st.none(), st.just(math.nan), st.floats(0), st.floats(1e-8, 1e8))
 
@@ -128,7 +129,8 @@ def test_twenty_leaves_are_told_apart():
     x = weights[0]
     for weight in weights[1:]:
         x = x @ weight
-    assert len(set(leaf_paints(recorded(x)).values())) == 20
+    graph = recorded(x)
+    assert len(set(leaf_paints(graph, timeline(graph)).values())) == 20
 
 
 def test_inputs_of_single_steps_have_no_colour():
@@ -137,4 +139,16 @@ def test_inputs_of_single_steps_have_no_colour():
         with tg.scope(step=t):
             h = np.tanh(h @ w + leaf(f"x{t}"))
     graph = recorded(h.sum())
-    assert [graph.vertices[i].name for i in leaf_paints(graph)] == ["w"]
+    assert [graph.vertices[i].name for i in leaf_paints(graph, timeline(graph))] == ["w"]
+
+
+def test_a_weight_that_begins_anew_in_each_outer_step_has_a_colour():
+    """Its step has the same number each time, but is another moment."""
+    w, v, h = leaf("w"), leaf("v"), leaf("h0")
+    for t in range(3):
+        with tg.scope("inner", step=0):
+            h = np.tanh(h @ w)
+        with tg.scope("outer", step=t):
+            h = h @ v
+    graph = recorded(h.sum())
+    assert [graph.vertices[i].name for i in leaf_paints(graph, timeline(graph))] == ["w", "v"]

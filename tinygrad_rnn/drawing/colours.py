@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from .model import Graph
+from .timeline import Timeline
 
 INK, SOFT, PAPER = "#222222", "#666666", "#FFFFFF"
 BANDS = ("#F3F4F6", "#E9ECF1")  # neighbouring columns
@@ -37,14 +38,15 @@ NOT_FINITE = Paint("#FF4FC3", "black")  # no weight's colour, nor on the scale
 _DECADES = 12  # at most: what is smaller by more is as pale as that
 
 
-def leaf_paints(graph: Graph) -> dict[int, Paint]:
+def leaf_paints(graph: Graph, time: Timeline) -> dict[int, Paint]:
     """A colour for each leaf, but for those that one of several time steps alone uses: they are its inputs."""
-    users: dict[int, set[int | None]] = {}
+    users: dict[int, set[int | None]] = {}  # of each leaf: the columns of those in time
     for edge in graph.edges:
-        if graph.vertices[edge.source].operation is None:
-            users.setdefault(edge.source, set()).add(graph.vertices[edge.target].step)
-    steps = {vertex.step for vertex in graph.vertices if vertex.operation is not None} - {None}
-    lasting = [leaf for leaf, where in users.items() if len(where) > 1 or where == {None} or len(steps) == 1]
+        place = time.places[edge.target]
+        if graph.vertices[edge.source].operation is None and place is not None:
+            users.setdefault(edge.source, set()).add(place.column if time.in_time(place) else None)
+    alone = sum(bool(column.steps) for column in time.columns) == 1
+    lasting = [leaf for leaf, where in users.items() if len(where) > 1 or where == {None} or alone]
     lasting.sort(key=lambda leaf: (len(users[leaf]) == 1, leaf))  # those that steps share have the first colours
     return {
         leaf: Paint(*PALETTE[k % len(PALETTE)], LINES[k // len(PALETTE) % len(LINES)]) for k, leaf in enumerate(lasting)

@@ -5,8 +5,10 @@ Written line by line rather than by the package ``graphviz``, whose quoting woul
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from .block_layout import Box
-from .colours import BAND, BANDS, EDGE, INK, LINES, PAPER, SOFT, Paint, leaf_paints
+from .colours import BAND, BANDS, EDGE, INK, LINES, PAPER, SOFT, Paint
 from .curves import ARROW, Point
 from .fold import Folded
 from .labels import FONT, NOTE_SIZE, SIZE, label, shortened, tooltip, visible, width
@@ -17,22 +19,32 @@ from .weight_names import Pill, pills
 from .words import Lettering, Words, edge_tooltip, edge_words, step_words, vertex_lines, vertex_tooltip
 
 
-def source(recorded: Graph, folded: Folded, layout: Layout, lettering: Lettering, view: str) -> str:
+def source(
+    recorded: Graph, folded: Folded, layout: Layout, lettering: Lettering, paints: Mapping[int, Paint], view: str
+) -> str:
     """DOT of a graph that has been laid out; its nodes are n0, n1, ... with sources before targets.
 
     Args:
         recorded: What the folded graph stands for.
+        paints: The colours of leaves, by their numbers in the recorded graph.
         view: The name of the picture.
     """
-    return _Writer(recorded, folded, layout, lettering).write(view)
+    return _Writer(recorded, folded, layout, lettering, paints).write(view)
 
 
 class _Writer:
-    def __init__(self, recorded: Graph, folded: Folded, layout: Layout, lettering: Lettering) -> None:
-        self.recorded, self.folded, self.layout, self.lettering = recorded, folded, layout, lettering
+    def __init__(
+        self, recorded: Graph, folded: Folded, layout: Layout, lettering: Lettering, paints: Mapping[int, Paint]
+    ) -> None:
+        self.recorded, self.folded, self.layout, self.lettering, self.paints = (
+            recorded,
+            folded,
+            layout,
+            lettering,
+            paints,
+        )
         self.graph = folded.graph
         self.scale = lettering.scale
-        self.paints = leaf_paints(recorded)
         self.names = [vertex_lines(vertex)[0] for vertex in self.graph.vertices]
         self.lines: list[str] = []
 

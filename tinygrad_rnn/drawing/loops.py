@@ -79,13 +79,16 @@ def _passes(graph: Graph) -> list[_Pass]:
     """In order of creation. The steps of one pass follow one another in one direction."""
     passes: list[_Pass] = []
     latest: dict[str, tuple[_Pass, int]] = {}  # of each path: its last pass, and the direction
+    between = _modules_between(graph)
     for i, vertex in enumerate(graph.vertices):
         step, path = vertex.step, vertex.path
         if vertex.operation is None or step is None:
             continue
         one, direction = latest.get(path, (None, 0))
         turn = 0 if one is None else (step > one.steps[-1]) - (step < one.steps[-1])
-        if one is None or turn * direction < 0:
+        others = [latest[other][0] for other in between.get(path, ()) if other in latest]
+        again = one is not None and not turn and any(other.last > one.last for other in others)
+        if one is None or turn * direction < 0 or again:
             one, direction, turn = _Pass(path, first=i), 0, 0
             passes.append(one)
         one.operations.append(i)
@@ -93,6 +96,32 @@ def _passes(graph: Graph) -> list[_Pass]:
         one.last = i
         latest[path] = one, turn or direction
     return passes
+
+
+def _modules_between(graph: Graph) -> dict[str, set[str]]:
+    """For each path those that move on in time between what it does at a step, and at the same again: it begins anew.
+
+    They move in one direction: of two modules that both begin anew, this does not tell which one is the outer.
+    """
+    between: dict[str, set[str]] = {}
+    ways: dict[str, set[bool]] = {}  # of each path: does it move forward, or backward?
+    latest: dict[str, tuple[int, int]] = {}  # of each path: its last operation, and the step of that
+    last: tuple[int, str, int] | None = None  # of all: operation, path and step
+    differs = -1, ""  # the last of another step than that, and its path
+    for i, vertex in enumerate(graph.vertices):
+        step, path = vertex.step, vertex.path
+        if vertex.operation is None or step is None:
+            continue
+        if last is not None and last[2] != step:
+            differs = last[:2]
+        before, own = latest.get(path, (i, step))
+        if own != step:
+            ways.setdefault(path, set()).add(step > own)
+        elif differs[0] > before:
+            between.setdefault(path, set()).add(differs[1])
+        latest[path], last = (i, step), (i, path, step)
+    steady = {path for path, found in ways.items() if len(found) == 1}
+    return {path: those & steady for path, those in between.items()}
 
 
 def _parted(passes: Sequence[_Pass]) -> Iterator[_Pass]:
@@ -131,10 +160,15 @@ def _inner(passes: Sequence[_Pass]) -> dict[int, list[_Pass]]:
             begin, end = bisect(other.operations, one.first), bisect(other.operations, one.last)
             if begin == end:  # and what it did last comes after
                 candidates.setdefault(j, []).append(one)
-                forth = 1 if one.steps[-1] > one.steps[0] else -1
+                several = one.steps[0] != one.steps[-1]
+                forth = 1 if _rises(one if several else other) else -1
                 ahead = forth * (other.steps[begin - 1] - one.steps[0]) > 0
                 behind = forth * (other.steps[end] - one.steps[-1]) < 0
-                if one.steps[0] != one.steps[-1] and (ahead or behind or anew[one.path] > 1):
+                if ahead or behind or (several and anew[one.path] > 1):
                     modules.setdefault(j, set()).add(one.path)
         longer.append(k)
     return {j: [one for one in candidates[j] if one.path in paths] for j, paths in modules.items()}
+
+
+def _rises(one: _Pass) -> bool:
+    return one.steps[-1] > one.steps[0]

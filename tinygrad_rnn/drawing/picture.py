@@ -14,7 +14,7 @@ from typing import Any, SupportsIndex
 import numpy as np
 
 from ..tensor import Tensor
-from .colours import GradientScale
+from .colours import GradientScale, leaf_paints
 from .dot import source
 from .fold import Folded, cells, rolled, whole, without
 from .layout import lay_out_graph
@@ -73,7 +73,8 @@ class Drawing:
             scale = GradientScale.of(norms)
         lettering = Lettering.of(self.drawn, self.graph, scale, self._values)
         layout = lay_out_graph(self.drawn.graph, self.drawn.timeline, self._direction, lettering)
-        return source(self.graph, self.drawn, layout, lettering, self.view)
+        paints = leaf_paints(self.graph, self._timeline)
+        return source(self.graph, self.drawn, layout, lettering, paints, self.view)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the picture to a file, whole or not at all, and return its path.
