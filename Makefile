@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 OUT ?= outputs/char_names
+TESTS ?=
 TORCH ?= torch==2.13.0
 
 .PHONY: help demo test check bench mutants alarms peers format clean
@@ -24,8 +25,8 @@ demo: $(VENV)/demo  ## train the character model on real names, sample from it, 
 	$(BIN)/python examples/char_names.py --out $(OUT)
 	@echo "The pictures are in $(OUT)"
 
-test: $(VENV)/dev  ## run the whole test suite (comparisons with PyTorch run where it is installed: make peers)
-	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+test: $(VENV)/dev  ## run the whole test suite, or TESTS=... of it (comparisons with PyTorch run after make peers)
+	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 $(TESTS)
 
 check: $(VENV)/dev  ## ruff, mypy, and the import rules between floors
 	$(BIN)/ruff check .

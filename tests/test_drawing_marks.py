@@ -292,12 +292,8 @@ def test_a_line_over_a_box_does_not_seem_to_come_from_it():
 
 def inside_of(area, curve):
     """How many of the points along a curve lie in a box?"""
-    (left, lower, right, upper), found = area, 0
-    for (x, y), (u, v) in pairwise([*curve.points, curve.tip]):
-        for k in range(21):
-            at = x + (u - x) * k / 20, y + (v - y) * k / 20
-            found += left < at[0] < right and lower < at[1] < upper
-    return found
+    left, lower, right, upper = area
+    return sum(left < x < right and lower < y < upper for x, y in along(curve))
 
 
 @pytest.mark.parametrize("direction", ["LR", "TB"])
@@ -349,13 +345,22 @@ def test_a_weight_is_written_on_each_edge_from_below_nearest_to_it(gradients, di
         assert pill.text == lettering.pill(tags.pop(beside))
 
 
+def along(curve):
+    """Points along a curve, by de Casteljau's construction."""
+    points = np.array(curve.points)
+    for i in range(0, len(points) - 1, 3):
+        for k in range(21):
+            part = points[i : i + 4]
+            while len(part) > 1:
+                part = part[:-1] + (part[1:] - part[:-1]) * k / 20
+            yield tuple(part[0])
+    for k in range(21):
+        yield tuple(points[-1] + (np.array(curve.tip) - points[-1]) * k / 20)
+
+
 def distance(place, curve):
     """From a place to the nearest point of a curve."""
-    return min(
-        np.hypot(x + (u - x) * k / 20 - place[0], y + (v - y) * k / 20 - place[1])
-        for (x, y), (u, v) in pairwise([*curve.points, curve.tip])
-        for k in range(21)
-    )
+    return min(np.hypot(x - place[0], y - place[1]) for x, y in along(curve))
 
 
 @pytest.mark.parametrize("direction", ["LR", "TB"])

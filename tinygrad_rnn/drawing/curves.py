@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 from typing import NamedTuple, TypeAlias
 
 Point: TypeAlias = tuple[float, float]
 ARROW = 6.0  # length of an arrow head
+_PIECE = 12.0  # of a bend, that is taken for straight
 
 
 class Curve(NamedTuple):
@@ -19,6 +21,28 @@ class Curve(NamedTuple):
     def map(self, move: Callable[[Point], Point]) -> Curve:
         """The same curve in another place."""
         return Curve([move(point) for point in self.points], move(self.tip))
+
+    def pieces(self) -> Iterator[tuple[Point, Point]]:
+        """The curve as straight pieces: its straight segments as they are, bends in short ones."""
+        points = self.points
+        for i in range(0, len(points) - 1, 3):
+            a, b, c, d = points[i : i + 4]
+            count = 1 if _is_straight(a, b, c, d) else 2 + int(math.dist(a, d) / _PIECE)
+            yield from pairwise([a, *(at(a, b, c, d, k / count) for k in range(1, count)), d])
+        yield points[-1], self.tip
+
+
+def at(a: Point, b: Point, c: Point, d: Point, part: float) -> Point:
+    """The point of a cubic Bezier segment that is ``part``, from 0 to 1, of the way along it."""
+    rest = 1.0 - part
+    p, q, r, s = rest**3, 3 * rest * rest * part, 3 * rest * part * part, part**3
+    return p * a[0] + q * b[0] + r * c[0] + s * d[0], p * a[1] + q * b[1] + r * c[1] + s * d[1]
+
+
+def _is_straight(a: Point, b: Point, c: Point, d: Point) -> bool:
+    """Do the inner points of a segment lie on the line between its ends, but for a rounding error?"""
+    (x, y), far = (d[0] - a[0], d[1] - a[1]), 0.5 * math.dist(a, d)
+    return all(abs(x * (v - a[1]) - y * (u - a[0])) <= far for u, v in (b, c))
 
 
 def joined(*parts: Sequence[Point]) -> list[Point]:

@@ -56,6 +56,7 @@ class Layout:
         branches: For each edge along a line that many share, with which of its points its own branch begins.
         stems: These lines: each one's source, and its way.
         upward: Do results stand above what they are computed from?
+        turned: Do they stand beside it, to the right?
     """
 
     lines: list[list[str]]
@@ -72,6 +73,7 @@ class Layout:
     branches: dict[Slot, int] = field(default_factory=dict)
     stems: list[tuple[int, list[Point]]] = field(default_factory=list)
     upward: bool = True
+    turned: bool = False
 
     def map(self, move: Callable[[Point], Point]) -> None:
         """Send every point to another place; upright boxes stay upright."""
@@ -96,7 +98,7 @@ def lay_out_graph(graph: Graph, timeline: Timeline, direction: str, lettering: L
     timeless = not any(column.steps for column in timeline.columns)
     turned = timeless == (direction == "LR")  # what is upward in a block becomes rightward
     layout = _Builder(graph, timeline, turned, lettering).build()
-    layout.upward = not (turned or timeless)
+    layout.upward, layout.turned = not (turned or timeless), turned
     if turned:
         layout.map(lambda point: (point[1], -point[0]))
     elif timeless:

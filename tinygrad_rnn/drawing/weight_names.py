@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
 from typing import NamedTuple, TypeAlias
 
 from .block_layout import Box, Slot
-from .curves import Curve, Point
+from .curves import Curve, Point, at
 from .fold import Folded, Tag
 from .labels import SIZE, width
 from .layout import Layout
@@ -63,8 +62,7 @@ def pills(folded: Folded, layout: Layout, lettering: Lettering) -> Iterator[Pill
         pill = Pill(tag.leaf, text, lettering.pill_tooltip(tag), (0.0, 0.0), wide)
         places = list(_places(layout.curves[slot], tag.at_end, isinstance(end[1], bool), wide))
         if slot in layout.rooms:
-            x, y = layout.rooms[slot]
-            places.insert(0, _Place((x, y - written[slot] * (_HIGH + 1)), (x, y), -1))
+            places = [*_in_room(written[slot], slot, layout, lettering, wide), *places]
         written[slot] += 1
         free = [place for place in places if taken.is_free(pill.at(place.centre).area)] or places
         pill = pill.at(lines.clearest(pill, free, slot))
@@ -107,7 +105,7 @@ def _places(curve: Curve, at_end: bool, level: bool, wide: float) -> Iterator[_P
         level: Does the edge end there at the side of a box?
     """
     points, tip = curve
-    start, end = (points[-min(4, len(points))], tip) if at_end else (points[0], points[min(3, len(points) - 1)])
+    start, end = (points[-4], tip) if at_end else (points[0], points[3])
     if level:
         (x, y), away = (end, -1.0) if at_end else (start, 1.0)
         x += away * math.copysign(1.0, end[0] - start[0]) * (wide / 2 + 9)
@@ -116,11 +114,34 @@ def _places(curve: Curve, at_end: bool, level: bool, wide: float) -> Iterator[_P
                 yield _Place((x, y + way * (_HIGH / 2 + 3 + k * (_HIGH + 1))), (x, y), k)
     else:
         side = -1.0 if points[0][0] < tip[0] - 5 else 1.0
-        x, y = (start[0] + end[0]) / 2, (start[1] + end[1]) / 2
+        a, b, c, d = points[-4:] if at_end else points[:4]
+        x, y = at(a, b, c, d, 0.5)
         for k in range(_TRIED):
             for way in (side, -side):
                 yield _Place((x + way * (wide / 2 + 4 + k * (wide + 3)), y), (x, y), k)
         yield from (_Place((x + side * (wide / 2 + 4), y - k * (_HIGH + 1)), (x, y), k) for k in range(1, _TRIED))
+
+
+def _in_room(k: int, slot: Slot, layout: Layout, lettering: Lettering, wide: float) -> Iterator[_Place]:
+    """Where a weight's name may stand, as the k-th of its edge, in the room kept for these: close to the edge."""
+    (x, y), step, others = layout.rooms[slot], _HIGH + 1, lettering.on_edges[slot] - 1
+    top = y + others * step / 2
+    if layout.turned:
+        axis, low, high = 1, x - wide / 2, x + wide / 2
+    else:
+        axis, low, high = 0, top - others * step - _HIGH / 2, top + _HIGH / 2
+    passed: list[float] = []  # where the edge runs beside all these names
+    for start, end in layout.curves[slot].pieces():
+        (a, u), (b, v) = sorted([(start[1 - axis], start[axis]), (end[1 - axis], end[axis])])
+        if a < high and low < b:
+            passed += [u + (v - u) * (min(max(height, a), b) - a) / (b - a) for height in (low, high)]
+    if passed and layout.turned:
+        near, way = (max(passed), 1.0) if y > passed[0] else (min(passed), -1.0)
+        yield _Place((x, near + way * (_HIGH / 2 + 4 + k * step)), (x, near), -1)
+    elif passed:
+        near, way = (max(passed), 1.0) if x > passed[0] else (min(passed), -1.0)
+        yield _Place((near + way * (wide / 2 + 4), top - k * step), (near, top - k * step), -1)
+    yield _Place((x, top - k * step), (x, y), -1)
 
 
 def _hull(area: Box, point: Point) -> Box:
@@ -167,8 +188,8 @@ class _Lines:
     def __init__(self, layout: Layout) -> None:
         self._stretches: dict[tuple[int, int], list[_Stretch]] = {}
         in_line: dict[tuple[int, float], list[tuple[float, float, Slot]]] = {}  # of each axis and height there
-        for slot, (points, tip) in layout.curves.items():
-            for start, end in pairwise([*points, tip]):
+        for slot, curve in layout.curves.items():
+            for start, end in curve.pieces():
                 self._sort(start, end, slot, in_line)
         for (axis, height), parts in in_line.items():
             for low, high, owners in _united(parts):
