@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 
 import tinygrad_rnn as tg
 from tinygrad_rnn.drawing import block_layout
-from tinygrad_rnn.drawing.fold import cells, rolled, whole
 from tinygrad_rnn.drawing.labels import box_size
 from tinygrad_rnn.drawing.layout import lay_out_graph
 from tinygrad_rnn.drawing.model import recorded
 from tinygrad_rnn.drawing.routes import stacked
 from tinygrad_rnn.drawing.timeline import timeline
+from tinygrad_rnn.drawing.views import cells, rolled, whole
 from tinygrad_rnn.drawing.words import Lettering
 from tinygrad_rnn.testing import strategies
 

@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 import tinygrad_rnn as tg
 from tinygrad_rnn.drawing.colours import GradientScale
 from tinygrad_rnn.drawing.curves import Curve
-from tinygrad_rnn.drawing.fold import cells, rolled, whole, without
 from tinygrad_rnn.drawing.labels import NOTE_SIZE, width
 from tinygrad_rnn.drawing.layout import lay_out_graph
 from tinygrad_rnn.drawing.marks import delays
 from tinygrad_rnn.drawing.model import recorded
 from tinygrad_rnn.drawing.timeline import timeline
+from tinygrad_rnn.drawing.views import cells, rolled, whole, without
 from tinygrad_rnn.drawing.weight_names import _places, _united, pills
 from tinygrad_rnn.drawing.words import Lettering, delay_words
 

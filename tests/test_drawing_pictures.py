@@ -100,10 +100,18 @@ def test_any_loop_is_drawn_whole_in_every_picture(loop, options):
 
 
 @some_graphviz
-@given(programs, st.integers(1, 3), st.booleans())
-def test_any_program_is_drawn_with_steps_left_out(program, steps, gradients):
+@given(programs, st.integers(1, 3), st.booleans(), st.sampled_from(("unrolled", "cells")))
+def test_any_program_is_drawn_with_steps_left_out(program, steps, gradients, view):
     output = run(program).sum()
-    assert_drawn(tg.draw(output, steps=steps, gradients=gradients))
+    assert_drawn(tg.draw(output, view=view, steps=steps, gradients=gradients))
+
+
+@some_graphviz
+@given(loops, st.lists(st.integers(0, 5), min_size=1), st.booleans(), st.sampled_from(("LR", "TB")))
+def test_any_loop_is_drawn_with_steps_left_out(loop, steps, gradients, direction):
+    output = unroll(loop).sum()
+    steps = [step % loop[1] for step in steps]  # some that there are
+    assert_drawn(tg.draw(output, view="cells", steps=steps, gradients=gradients, direction=direction))
 
 
 @given(programs)
@@ -242,9 +250,9 @@ def test_values_are_written():
     assert f"mean {y.mean():.4g}, std {y.std():.4g}, from -1 to 1" in html.unescape(svg)
 
 
-def test_steps_are_for_the_unrolled_view():
-    with pytest.raises(ValueError, match="steps= is for view 'unrolled', got view='cells'"):
-        tg.draw(rnn(3), view="cells", steps=2)
+def test_steps_are_for_views_that_show_them():
+    with pytest.raises(ValueError, match="steps= is for the views 'unrolled' and 'cells'; in view='rolled' all steps"):
+        tg.draw(rnn(3), view="rolled", steps=2)
     picture = tg.draw(rnn(9), steps=1)
     assert [vertex.operation for vertex in picture.drawn.graph.vertices if vertex.is_box] == ["… 7 steps"]
 

@@ -1,4 +1,4 @@
-"""Graphs drawn smaller: a box for many operations, one place for many steps, a box for steps left out.
+"""Vertices of a graph put together, and the edges between them.
 
 What a folded vertex or edge stands for is noted in it, so that its counts are exact: every recorded operation is in one
 vertex, and every recorded edge is in one edge, or inside one vertex, or is one use of a weight written on the picture.
@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter
-from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple, TypeAlias
 
-from .blocks import arrange, beginning
-from .boxes import Box, boxes, path_of, shared
-from .copies import find_copies
+from .blocks import beginning
+from .boxes import Box, path_of, shared
 from .distances import distances
 from .measures import largest
 from .model import Edge, Graph, Vertex
-from .tags import Use, Where, find_uses, initial_states, is_product
-from .timeline import Column, Place, Timeline
+from .tags import Use, Where
+from .timeline import Place, Timeline
 
 Key: TypeAlias = Hashable
 Slot: TypeAlias = tuple[int, int]
@@ -55,83 +54,7 @@ class Folded(NamedTuple):
     tags: tuple[Tag, ...] = ()
 
 
-def whole(graph: Graph, timeline: Timeline) -> Folded:
-    """Nothing folded: each vertex and edge stands for itself."""
-    vertices = tuple(replace(vertex, stands_for=(i,)) for i, vertex in enumerate(graph.vertices))
-    edges = tuple(replace(edge, stands_for=(number,)) for number, edge in enumerate(graph.edges))
-    return Folded(Graph(vertices, edges, graph.output), timeline)
-
-
-def cells(graph: Graph, timeline: Timeline) -> Folded:
-    """A box for each module and time step; shared leaves are written on the edges along which they act."""
-    return _modules(graph, timeline, timeline)
-
-
-def rolled(graph: Graph, timeline: Timeline) -> Folded:
-    """A box for each module; edges from one step to another bear a delay."""
-    return _modules(graph, timeline, _merged(timeline, lambda k: True))
-
-
-def without(graph: Graph, timeline: Timeline, kept: Collection[int]) -> Folded:
-    """The time steps but those in the columns ``kept``, each stretch of them and row one box."""
-    drawn = _merged(timeline, lambda k: k not in kept)
-    dropped = [p is not None and timeline.in_time(p) and p.column not in kept for p in timeline.places]
-    homes: dict[int, set[Place | None]] = {}  # of each leaf: the boxes of left-out steps that use it, or None
-    for edge in graph.edges:
-        if timeline.places[edge.source] is None:
-            homes.setdefault(edge.source, set()).add(drawn.places[edge.target] if dropped[edge.target] else None)
-    keys: list[Key | None] = []
-    for i, place in enumerate(drawn.places):
-        home = place if dropped[i] else None
-        if place is None and len(homes.get(i, ())) == 1:
-            (home,) = homes[i]
-        keys.append(i if home is None else home)
-    folding = _Folding(graph, timeline, drawn, keys, range(len(keys)))
-    return folding.folded([])
-
-
-def _merged(timeline: Timeline, out: Callable[[int], bool]) -> Timeline:
-    """The timeline with neighbouring steps in one column, those for which ``out`` holds."""
-    columns: list[Column] = []
-    column_of: list[int] = []
-    for k, column in enumerate(timeline.columns):
-        if k and column.steps and timeline.columns[k - 1].steps and out(k) and out(k - 1):
-            columns[-1] = columns[-1]._replace(steps=columns[-1].steps + column.steps)
-        else:
-            columns.append(column)
-        column_of.append(len(columns) - 1)
-    places = (None if p is None else p._replace(column=column_of[p.column]) for p in timeline.places)
-    return Timeline(tuple(columns), tuple(places))
-
-
-def _modules(graph: Graph, timeline: Timeline, drawn: Timeline) -> Folded:
-    box_of = boxes(graph, timeline)
-    initial = initial_states(graph)
-    states = {graph.edges[number].source for number in initial}
-    users: dict[int, dict[int, Box | None]] = {}  # of each leaf: its uses that may be a weight's, and by whom
-    for number, edge in enumerate(graph.edges):
-        is_state = number in initial or (edge.source in states and not is_product(graph, edge))
-        if timeline.places[edge.source] is None and not is_state:
-            users.setdefault(edge.source, {})[number] = box_of[edge.target]
-    shared = {leaf: uses for leaf, uses in users.items() if len(set(uses.values())) > 1}
-    leaves = shared.keys() - states
-    written = {number for uses in shared.values() for number in uses}
-    arrangement = arrange(graph, timeline)
-    find_copies(graph, arrangement)
-    roles = [arrangement.original_of(i) for i in range(len(graph.vertices))]
-    once = {i for i, count in Counter(roles).items() if count > 1}  # those that others take the place of
-    keys: list[Key | None] = []
-    for i, (box, place) in enumerate(zip(box_of, drawn.places, strict=True)):
-        if box is None or place is None:
-            alike = len(drawn.columns) < len(timeline.columns) and roles[i] in once
-            keys.append(None if i in leaves else _Inputs(roles[i]) if alike else i)
-        else:
-            keys.append(box._replace(place=place))
-    folding = _Folding(graph, timeline, drawn, keys, roles, states, written)
-    return folding.folded(find_uses(graph, folding.index, roles, written))
-
-
-class _Inputs(NamedTuple):
+class Inputs(NamedTuple):
     """Leaves that are the same for each step, one of which they take the place of."""
 
     original: int
@@ -155,7 +78,7 @@ class _Spot(NamedTuple):
     at_end: bool
 
 
-class _Folding:
+class Folding:
     """Vertices put together by key (None: not drawn), and the edges between them.
 
     Attributes:
@@ -198,7 +121,7 @@ class _Folding:
             if source is None or target is None or number in written or (source == target and not delay):
                 continue
             value: Key = self.roles[edge.source]
-            if len(drawn.columns) < len(timeline.columns):  # steps that are not quite alike meet in one place
+            if self._is_for_many(edge.source) or self._is_for_many(edge.target):  # not quite alike, they meet there
                 value = graph.vertices[edge.source].operation
             role: Key = (value, edge.result, far[number])
             if isinstance(self.keys[target], int):
@@ -210,6 +133,11 @@ class _Folding:
         self.arguments: dict[tuple[Key, Key], int] = {}
         self.taken: set[Slot] = set()
         self.initial = {self._drawn(i) for i in states if keys[i] == i}  # what is an initial state
+
+    def _is_for_many(self, vertex: int) -> bool:
+        """Does it stand in a place of many steps?"""
+        place = self.drawn.places[vertex]
+        return place is not None and len(self.drawn.columns[place.column].steps) > 1
 
     def _delay(self, edge: Edge, distance: int | None) -> int:
         """How far it leads from a box to one in the same place, where these stand for many steps."""
@@ -289,7 +217,8 @@ class _Folding:
         if use.where is Where.INPUT:
             return [_Spot(target, "input", None, True)]
         if use.where is Where.START:
-            return [_Spot(target, self._role(self.bundle_of[use.edges[0]]), None, True)]
+            other = self.bundle_of.get(use.edges[0])  # it may be in steps that are left out
+            return [_Spot(target, "state" if other is None else self._role(other), None, True)]
         bundle = self.leaving.get(use.result) if use.where is Where.OUT else None
         return [] if bundle is None else [_Spot(bundle.target, bundle.role, bundle, False)]
 
@@ -364,7 +293,7 @@ class _Folding:
         key = self.keys[k]
         if len(those) == 1 and isinstance(key, Box) and not key.path:
             return replace(those[0], path="", stands_for=tuple(members))
-        if isinstance(key, _Inputs):
+        if isinstance(key, Inputs):
             names = [vertex.name or "leaf" for vertex in those]
             name = names[0] if len(set(names)) == 1 else f"{names[0]} … {names[-1]}"
             gradient = largest(vertex.gradient for vertex in those)

@@ -16,12 +16,13 @@ import numpy as np
 from ..tensor import Tensor
 from .colours import GradientScale, leaf_paints
 from .dot import source
-from .fold import Folded, cells, rolled, whole, without
+from .fold import Folded
 from .layout import lay_out_graph
 from .model import Graph, recorded
 from .page import page
 from .renderers import NoGraphvizError, run
 from .timeline import Timeline, timeline
+from .views import cells, rolled, whole, without
 from .words import Lettering, vertex_lines
 
 VIEWS = ("unrolled", "cells", "rolled")
@@ -59,7 +60,7 @@ class Drawing:
         if self.view == "rolled":
             return rolled(self.graph, self._timeline)
         if self.view == "cells":
-            return cells(self.graph, self._timeline)
+            return cells(self.graph, self._timeline, self._kept)
         if self._kept is not None:
             return without(self.graph, self._timeline, self._kept)
         return whole(self.graph, self._timeline)
@@ -162,8 +163,8 @@ def draw(
         values: Write mean and standard deviation of what each operation computed, and the share of saturated units of
             tanh and sigmoid, of zeros of relu; as far as the graph has kept it or it can be computed again. A box for
             several operations has none.
-        steps: For long sequences, in the view ``"unrolled"``: how many time steps to draw at most at either end, or
-            those to draw (``range(10, 20)``). The others become one box, which says how many they are.
+        steps: For long sequences, how many time steps to draw at most at either end, or those to draw (``range(10,
+            20)``). The others become one box, which says how many they are. Not in the view ``"rolled"``.
         direction: Of time: ``"LR"``, left to right, or ``"TB"``, top to bottom; of the computation where there is no
             time.
 
@@ -172,8 +173,8 @@ def draw(
 
     Raises:
         TypeError: ``output`` is not a tensor, ``steps`` are no whole numbers, ``gradients`` or ``values`` no booleans.
-        ValueError: an unknown view or direction; ``steps`` that name none of the graph's, less than one, or in another
-            view.
+        ValueError: an unknown view or direction; ``steps`` that name none of the graph's, less than one, or in the view
+            ``"rolled"``.
         RuntimeError: the tensor has no graph; with ``gradients``, it is no scalar, or its graph was released.
 
     >>> import numpy as np, tinygrad_rnn as tg
@@ -193,8 +194,8 @@ def draw(
     for name, flag in (("gradients", gradients), ("values", values)):
         if not isinstance(flag, (bool, np.bool_)):
             raise TypeError(f"draw: expected {name} to be True or False, got {flag!r}")
-    if steps is not None and view != "unrolled":
-        raise ValueError(f"draw: steps= is for view 'unrolled', got view={view!r}, which has a box for all of a step")
+    if steps is not None and view == "rolled":
+        raise ValueError("draw: steps= is for the views 'unrolled' and 'cells'; in view='rolled' all steps are one")
     graph = recorded(output, gradients=gradients, values=values)
     return Drawing(graph, view, steps, direction, gradients=gradients, values=values)
 

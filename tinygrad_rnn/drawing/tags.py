@@ -47,14 +47,14 @@ def is_product(graph: Graph, edge: Edge) -> bool:
     return graph.vertices[edge.target].operation in _PRODUCTS
 
 
-def find_uses(graph: Graph, index: Sequence[int | None], roles: Sequence[int], written: Collection[int]) -> list[Use]:
+def find_uses(graph: Graph, boxes: Sequence[Hashable], roles: Sequence[int], written: Collection[int]) -> list[Use]:
     """Where to write each of the uses ``written``, numbers of edges from weights.
 
     Args:
-        index: For each vertex its box.
+        boxes: For each vertex the one that it is in; None: it is not drawn.
         roles: For each vertex the one that has its place in the step that others are copies of.
     """
-    finder = _Finder(graph, index, written)
+    finder = _Finder(graph, boxes, written)
     uses = [finder.use(number) for number in sorted(written)]
     alike: dict[tuple[int, int], list[Use]] = {}  # the same operation in different steps
     for use in uses:
@@ -112,9 +112,9 @@ def initial_states(graph: Graph) -> set[int]:
 
 
 class _Finder:
-    def __init__(self, graph: Graph, index: Sequence[int | None], written: Collection[int]) -> None:
+    def __init__(self, graph: Graph, boxes: Sequence[Hashable], written: Collection[int]) -> None:
         self.graph = graph
-        self.index = index
+        self.boxes = boxes
         self.written = written
         self.incoming: list[list[int]] = [[] for _ in graph.vertices]
         self.outgoing: list[list[int]] = [[] for _ in graph.vertices]
@@ -149,7 +149,7 @@ class _Finder:
         return self.graph.vertices[vertex].operation in _PRODUCTS and not {0, 1} <= recorded
 
     def _leaves_box(self, edge: Edge) -> bool:
-        return self.index[edge.source] != self.index[edge.target] or self._other_step(edge)
+        return self.boxes[edge.source] != self.boxes[edge.target] or self._other_step(edge)
 
     def _other_step(self, edge: Edge) -> bool:
         source, target = self.graph.vertices[edge.source], self.graph.vertices[edge.target]

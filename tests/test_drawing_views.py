@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tinygrad_rnn as tg
-from tinygrad_rnn.drawing.fold import cells, rolled, whole, without
 from tinygrad_rnn.drawing.model import recorded
 from tinygrad_rnn.drawing.picture import kept_columns
 from tinygrad_rnn.drawing.timeline import timeline
+from tinygrad_rnn.drawing.views import cells, rolled, whole, without
 from tinygrad_rnn.testing import strategies
 
 
@@ -30,7 +30,15 @@ def middle(graph, time):
     return without(graph, time, [len(time.columns) // 2])
 
 
-folds = st.sampled_from((whole, cells, rolled, every_step, ends, middle))
+def cells_at_the_ends(graph, time):
+    return cells(graph, time, kept_columns(time, 1))
+
+
+def cells_in_the_middle(graph, time):
+    return cells(graph, time, [len(time.columns) // 2])
+
+
+folds = st.sampled_from((whole, cells, rolled, every_step, ends, middle, cells_at_the_ends, cells_in_the_middle))
 
 
 def assert_counts_are_exact(output, fold):
@@ -149,6 +157,41 @@ def test_rolled_is_the_lectures_graph_with_a_self_loop():
         ("stack", "sum"): (0, 1),
     }
     assert set(tags_of(folded, graph)) == {"u", "v", "w"}
+
+
+def test_cells_left_out_are_one_box_with_the_weights_of_all():
+    """And those that are drawn are as they are without any left out."""
+    graph = recorded(lecture_net(9))
+    time = timeline(graph)
+    folded = cells(graph, time, kept_columns(time, 2))
+    boxes = Counter((vertex.operation, vertex.step) for vertex in folded.graph.vertices if vertex.is_box)
+    assert boxes == {("… 5 steps", None): 1} | {(name, t): 1 for name in "hy" for t in (0, 1, 7, 8)}
+    (left_out,) = (vertex for vertex in folded.graph.vertices if vertex.operation == "… 5 steps")
+    assert (left_out.operations, left_out.steps) == (6 * 5, 5)
+    assert Counter(graph.vertices[i].name for i in left_out.stands_for) >= Counter(f"x{t}" for t in range(2, 7))
+    tags = tags_of(folded, graph)
+    assert tags["u"] == [("x0", "h"), ("x1", "h"), "… 5 steps", ("x7", "h"), ("x8", "h")]
+    assert tags["v"] == [("h", "y")] * 2 + ["… 5 steps"] + [("h", "y")] * 2
+    assert tags["w"] == [("h0", "h"), ("h", "h"), "… 5 steps", ("… 5 steps", "h"), ("h", "h")]
+    uses = Counter(graph.vertices[tag.leaf].name for tag in folded.tags for _ in tag.uses)
+    assert uses == {"u": 9, "v": 9, "w": 9}
+
+
+@pytest.mark.parametrize("kept", [[0], [1], [3], [8], [0, 8], [3, 6], [5, 6, 7]])
+def test_a_constant_state_stands_where_it_is_used_whichever_steps_are_left_out(kept):
+    """Also where no step is drawn that has a computed one in its place."""
+    w, h, losses = tg.Tensor(0.5, requires_grad=True, name="w"), 1.0, []
+    for t in range(9):
+        with tg.scope("cell", step=t):
+            h = np.tanh(w * (h if t % 3 else 1.0))
+            losses.append(h * h)
+    graph = recorded(np.stack(losses))
+    time = timeline(graph)
+    columns = [k for k, column in enumerate(time.columns) if set(column.steps) & set(kept)]
+    folded = cells(graph, time, columns)
+    constants = [vertex for vertex in folded.graph.vertices if not vertex.stands_for]
+    assert [vertex.name for vertex in constants] == ["constant"] * len({0, 3, 6} & set(kept))
+    assert Counter(n for tag in folded.tags for n in tag.uses).total() == 9
 
 
 def first_step_alone(recurrent):
