@@ -35,6 +35,19 @@ def test_scopes_nest_and_end():
     assert place(x * 1) == ("", None)
 
 
+def test_a_step_within_a_step_knows_both():
+    x = leaf(1.0)
+    with tg.scope("word", step=1), tg.scope("letter"), tg.scope(step=3):
+        y = np.tanh(x)
+        with tg.no_grad(), tg.detect_anomaly(), tg.scope("gate", step=0):
+            within = current.get().within
+    assert place(y) == ("word/letter", 3)
+    assert y.node.words() == "tanh at word/letter, t=3 within t=1"
+    assert within == (1, 3)
+    (gradient,) = tg.grad(y, x, create_graph=True)
+    assert gradient.node.parents[0].words() == "multiply at word/letter, t=3 within t=1"
+
+
 def test_leaves_and_every_kind_of_operation_know_where_they_were_made():
     with tg.scope("init"):
         x = leaf([1.0, 2.0])

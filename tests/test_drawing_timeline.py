@@ -287,3 +287,75 @@ def test_an_inner_module_that_comes_back_in_each_step_is_within_its_loop():
         *inner,
         ((2,), {"outer"}),
     ]
+
+
+def nested_scans(name, lengths, before):
+    """A scan within a scan; what the outer step does comes after the inner one, or around it."""
+    w, v = leaf("w"), leaf("v")
+
+    def letter(h, x):
+        h = np.tanh(h @ w + x)
+        return h, h
+
+    def word(c, xs):
+        if before:
+            c = c @ v
+        with tg.scope(name):
+            h, _ = tg.scan(letter, c, xs)
+        return h @ v, h
+
+    state, total = leaf("c0"), 0.0
+    for i, length in enumerate(lengths):
+        with tg.scope(step=i):
+            state, last = word(state, np.ones((length, 2, 2)))
+            total = total + last.sum()
+    return total
+
+
+@pytest.mark.parametrize("name", [None, "inner"])
+@pytest.mark.parametrize("before", [False, True])
+@pytest.mark.parametrize("lengths", [(3, 3, 3), (2, 1, 3), (4,), (1, 2)])
+def test_scans_within_scans_have_columns_in_the_order_of_events(name, before, lengths):
+    """Also where both loops are of one module: what was recorded within a step says so."""
+    graph = recorded(nested_scans(name, lengths, before))
+    time = timeline(graph)
+    seen = [column.steps for column in time.columns if column.steps]
+    expected = []
+    for i, length in enumerate(lengths):
+        expected += [(i,)] * before + [(t,) for t in range(length)] + [(i,)]
+    assert seen == expected
+    where = [place and place.column for place in time.places]
+    assert all(
+        where[e.source] <= where[e.target] for e in graph.edges if None not in (where[e.source], where[e.target])
+    )
+
+
+@pytest.mark.parametrize("view", ["cells", "rolled"])
+def test_scans_within_scans_have_delays_of_the_inner_steps_only(view):
+    picture = tg.draw(nested_scans(None, (3, 2, 3), False), view=view)
+    delays = [edge.delay for edge in picture.drawn.graph.edges if edge.delay]
+    assert delays == ([] if view == "cells" else [1, 1, 1])
+
+
+def test_a_layer_that_reads_a_step_at_a_time_has_no_loop_within_each_step():
+    """Its sequences of length 1 all begin with t = 0."""
+    layer, state, outputs = tg.nn.RNN(3, 4), None, []
+    for t in range(5):
+        with tg.scope(step=t):
+            y, state = layer(np.ones((1, 2, 3), np.float32), state)
+            outputs.append(y)
+    found, columns = placed(np.stack(outputs).sum())
+    assert [steps for steps in columns if steps] == [(t,) for t in range(5)]
+    assert paths_by_row(found) == [{"", "layer 0"}]
+
+
+def test_a_step_named_twice_is_one_step():
+    w, h = leaf("w"), leaf("h0")
+    for t in range(4):
+        with tg.scope(step=t):
+            h = h * 2.0
+            with tg.scope("cell", step=t):
+                h = np.tanh(h @ w)
+    found, columns = placed(h.sum())
+    assert [steps for steps in columns if steps] == [(t,) for t in range(4)]
+    assert paths_by_row(found) == [{"", "cell"}]

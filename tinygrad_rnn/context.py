@@ -19,20 +19,36 @@ if TYPE_CHECKING:  # numpy.typing takes time to load, and only readers want it
 
 
 class Context:
-    """Where an operation was recorded: module ``path`` (``"encoder/lstm"``) and time ``step``; immutable by habit."""
+    """Where an operation was recorded: module ``path`` (``"encoder/lstm"``) and time ``step``; immutable by habit.
 
-    __slots__ = ("anomaly", "path", "recording", "step")
+    Where one loop runs within another, ``within`` has the steps of the loops around, the outermost first.
+    """
 
-    def __init__(self, recording: bool, path: str, step: int | None, anomaly: dict[int, list[int]] | None) -> None:
+    __slots__ = ("anomaly", "path", "recording", "step", "within")
+
+    def __init__(
+        self,
+        recording: bool,
+        path: str,
+        step: int | None,
+        anomaly: dict[int, list[int]] | None,
+        within: tuple[int, ...] = (),
+    ) -> None:
         self.recording = recording
         self.path = path
         self.step = step
         self.anomaly = anomaly  # under detect_anomaly: for each node's order, the checksums of what it saved
+        self.within = within
+
+    def but(self, recording: bool, anomaly: dict[int, list[int]] | None) -> Context:
+        """The same place, with recording on or off, and with another record of anomalies."""
+        return Context(recording, self.path, self.step, anomaly, self.within)
 
     def __str__(self) -> str:
         place = [f"at {self.path}"] if self.path else []
         if self.step is not None:
-            place.append(f"t={self.step}" if place else f"at t={self.step}")
+            time = " within ".join(f"t={step}" for step in (self.step, *reversed(self.within)))
+            place.append(time if place else f"at {time}")
         return ", ".join(place)
 
 
@@ -78,7 +94,7 @@ class no_grad(_Changed):
     """
 
     def _changed(self, context: Context) -> Context:
-        return Context(False, context.path, context.step, context.anomaly)
+        return context.but(False, context.anomaly)
 
 
 def _whole(step: Any) -> int:
@@ -92,7 +108,7 @@ class scope(_Changed):
     """Name the module path, and the time step, of what is recorded inside.
 
     Scopes nest: ``scope("encoder")`` around ``scope("lstm", step=3)`` records at ``encoder/lstm``, ``t=3``. Pictures,
-    error messages and per-step gradients read it.
+    error messages and per-step gradients read it. A step within another step is one of a loop within a loop.
 
     Args:
         name: One segment (or several, joined by "/") appended to the path; None leaves the path as it is.
@@ -116,10 +132,14 @@ class scope(_Changed):
         self.step = step
 
     def _changed(self, context: Context) -> Context:
-        name, step, path = self.name, self.step, context.path
+        name, step, path, within = self.name, self.step, context.path, context.within
         if name:
             path = f"{path}/{name}" if path else name
-        return Context(context.recording, path, context.step if step is None else step, context.anomaly)
+        if step is None:
+            step = context.step
+        elif context.step is not None:
+            within = (*within, context.step)
+        return Context(context.recording, path, step, context.anomaly, within)
 
 
 class detect_anomaly(_Changed):
@@ -142,7 +162,7 @@ class detect_anomaly(_Changed):
     """
 
     def _changed(self, context: Context) -> Context:
-        return Context(context.recording, context.path, context.step, {})
+        return context.but(context.recording, {})
 
 
 _default_dtype: np.dtype[Any] = np.dtype(np.float32)

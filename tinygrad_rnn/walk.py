@@ -131,7 +131,7 @@ def walk(
             observe(node, i, d)
         add(parent, d)
 
-    token = current.set(Context(create_graph, context.path, context.step, context.anomaly))
+    token = current.set(context.but(create_graph, context.anomaly))
     try:
         for node, g in outputs:
             add(node, g)
@@ -197,7 +197,7 @@ def walk(
                             owned.add(key)
             else:
                 if create_graph:
-                    current.set(Context(True, node.context.path, node.context.step, context.anomaly))
+                    current.set(node.context.but(True, context.anomaly))
                 needed = [p is not None and (live is None or p.order in live) for p in node.parents]
                 answers = _answers(node, g, needed, lift, create_graph)
                 for i, (parent, need, d) in enumerate(zip(node.parents, needed, answers, strict=True)):
@@ -326,7 +326,7 @@ def run_definition(node: Node, lift: Lift) -> Rerun:
     assert node.primitive is not None
     assert node.primitive.definition is not None
     assert node.args is not None
-    context, since = Context(True, node.context.path, node.context.step, current.get().anomaly), versions.tick()
+    context, since = node.context.but(True, current.get().anomaly), versions.tick()
     ends: list[Node | None] = []
     values: list[Any] = []
     token = current.set(context)

@@ -3,7 +3,8 @@
 Operations recorded under a step belong to a *pass* over time steps: those of one module, forward or backward. Passes of
 several modules that were made in turns, a step of one and a step of the other, are one loop. Where one loop runs within
 another, its passes begin anew in each step of that one, whose own steps are not the same moments even where they have
-the same numbers: what the outer loop does between two passes of the inner one is a loop of its own.
+the same numbers: what the outer loop does between two passes of the inner one is a loop of its own. Steps recorded
+within steps say so themselves; others are told by the order in which things were done.
 """
 
 from __future__ import annotations
@@ -13,8 +14,11 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
+from typing import TypeAlias
 
 from .model import Graph
+
+Module: TypeAlias = tuple[str, tuple[int, ...]]  # a path, within which steps of the loops around
 
 
 @dataclass(slots=True)
@@ -40,6 +44,7 @@ class _Pass:
     """What one module does over time steps in one direction.
 
     Attributes:
+        within: The steps of the loops around, as far as they were recorded.
         operations: In order of creation.
         steps: Those of the operations.
         first, last: From here to there, what else was recorded shares the pass's moments.
@@ -47,11 +52,17 @@ class _Pass:
     """
 
     path: str
+    within: tuple[int, ...]
     operations: list[int] = field(default_factory=list)
     steps: list[int] = field(default_factory=list)
     first: int = 0
     last: int = 0
     around: bool = False
+
+    @property
+    def module(self) -> Module:
+        """Whose it is."""
+        return self.path, self.within
 
 
 def find_loops(graph: Graph) -> tuple[list[int | None], list[Loop]]:
@@ -78,50 +89,60 @@ def find_loops(graph: Graph) -> tuple[list[int | None], list[Loop]]:
 def _passes(graph: Graph) -> list[_Pass]:
     """In order of creation. The steps of one pass follow one another in one direction."""
     passes: list[_Pass] = []
-    latest: dict[str, tuple[_Pass, int]] = {}  # of each path: its last pass, and the direction
-    between = _modules_between(graph)
-    for i, vertex in enumerate(graph.vertices):
-        step, path = vertex.step, vertex.path
-        if vertex.operation is None or step is None:
+    latest: dict[Module, tuple[_Pass, int]] = {}  # of each module: its last pass, and the direction
+    modules = _modules(graph)
+    between = _modules_between(graph, modules)
+    for i, (vertex, module) in enumerate(zip(graph.vertices, modules, strict=True)):
+        step = vertex.step
+        if module is None or step is None:
             continue
-        one, direction = latest.get(path, (None, 0))
+        one, direction = latest.get(module, (None, 0))
         turn = 0 if one is None else (step > one.steps[-1]) - (step < one.steps[-1])
-        others = [latest[other][0] for other in between.get(path, ()) if other in latest]
+        others = [latest[other][0] for other in between.get(module, ()) if other in latest]
         again = one is not None and not turn and any(other.last > one.last for other in others)
         if one is None or turn * direction < 0 or again:
-            one, direction, turn = _Pass(path, first=i), 0, 0
+            one, direction, turn = _Pass(*module, first=i), 0, 0
             passes.append(one)
         one.operations.append(i)
         one.steps.append(step)
         one.last = i
-        latest[path] = one, turn or direction
+        latest[module] = one, turn or direction
     return passes
 
 
-def _modules_between(graph: Graph) -> dict[str, set[str]]:
-    """For each path those that move on in time between what it does at a step, and at the same again: it begins anew.
+def _modules(graph: Graph) -> list[Module | None]:
+    """Whose each operation in time is."""
+    return [
+        None if vertex.operation is None or vertex.step is None else (vertex.path, vertex.within)
+        for vertex in graph.vertices
+    ]
+
+
+def _modules_between(graph: Graph, modules: Sequence[Module | None]) -> dict[Module, set[Module]]:
+    """For each module those that move on in time between what it does at a step, and at the same again: it begins anew.
 
     They move in one direction: of two modules that both begin anew, this does not tell which one is the outer.
     """
-    between: dict[str, set[str]] = {}
-    ways: dict[str, set[bool]] = {}  # of each path: does it move forward, or backward?
-    latest: dict[str, tuple[int, int]] = {}  # of each path: its last operation, and the step of that
-    last: tuple[int, str, int] | None = None  # of all: operation, path and step
-    differs = -1, ""  # the last of another step than that, and its path
-    for i, vertex in enumerate(graph.vertices):
-        step, path = vertex.step, vertex.path
-        if vertex.operation is None or step is None:
+    between: dict[Module, set[Module]] = {}
+    ways: dict[Module, set[bool]] = {}  # of each module: does it move forward, or backward?
+    latest: dict[Module, tuple[int, int]] = {}  # of each module: its last operation, and the step of that
+    last: dict[tuple[int, ...], tuple[int, Module, int]] = {}  # of all within the same steps: operation, module, step
+    differs: dict[tuple[int, ...], tuple[int, Module]] = {}  # the last of another step than that, and its module
+    for i, (vertex, module) in enumerate(zip(graph.vertices, modules, strict=True)):
+        step = vertex.step
+        if module is None or step is None:
             continue
-        if last is not None and last[2] != step:
-            differs = last[:2]
-        before, own = latest.get(path, (i, step))
+        _, within = module
+        if within in last and last[within][2] != step:
+            differs[within] = last[within][:2]
+        before, own = latest.get(module, (i, step))
         if own != step:
-            ways.setdefault(path, set()).add(step > own)
-        elif differs[0] > before:
-            between.setdefault(path, set()).add(differs[1])
-        latest[path], last = (i, step), (i, path, step)
-    steady = {path for path, found in ways.items() if len(found) == 1}
-    return {path: those & steady for path, those in between.items()}
+            ways.setdefault(module, set()).add(step > own)
+        elif within in differs and differs[within][0] > before:
+            between.setdefault(module, set()).add(differs[within][1])
+        latest[module], last[within] = (i, step), (i, module, step)
+    steady = {module for module, found in ways.items() if len(found) == 1}
+    return {module: those & steady for module, those in between.items()}
 
 
 def _parted(passes: Sequence[_Pass]) -> Iterator[_Pass]:
@@ -133,7 +154,7 @@ def _parted(passes: Sequence[_Pass]) -> Iterator[_Pass]:
         parts: dict[int, _Pass] = {}
         for i, step in zip(one.operations, one.steps, strict=True):
             gap = bisect(begins, i)
-            part = parts.setdefault(gap, _Pass(one.path, around=bool(within)))
+            part = parts.setdefault(gap, _Pass(one.path, one.within, around=bool(within)))
             part.operations.append(i)
             part.steps.append(step)
         for gap, part in parts.items():
@@ -145,18 +166,23 @@ def _parted(passes: Sequence[_Pass]) -> Iterator[_Pass]:
 def _inner(passes: Sequence[_Pass]) -> dict[int, list[_Pass]]:
     """For each pass of an outer loop, by its number, the passes of the loops within it.
 
-    A pass lies within one that did something before it and after it, but nothing meanwhile. They are of one loop, a
-    module used in a part of the steps for example, if the other's steps before and after are not past its own, and the
-    module does not begin anew.
+    Its steps may have been recorded within the other's. Otherwise, a pass lies within one that did something before it
+    and after it, but nothing meanwhile. They are of one loop, a module used in a part of the steps for example, if the
+    other's steps before and after are not past its own, and the module does not begin anew.
     """
-    anew = Counter(one.path for one in passes)
+    anew = Counter(one.module for one in passes)
     candidates: dict[int, list[_Pass]] = {}
-    modules: dict[int, set[str]] = {}
+    modules: dict[int, set[Module]] = {}
     longer: list[int] = []
     for k, one in enumerate(passes):
         longer = [j for j in longer if passes[j].last > one.first]
         for j in longer:
             other = passes[j]
+            if one.within != other.within:
+                if one.within[: len(other.within)] == other.within:
+                    candidates.setdefault(j, []).append(one)
+                    modules.setdefault(j, set()).add(one.module)
+                continue
             begin, end = bisect(other.operations, one.first), bisect(other.operations, one.last)
             if begin == end:  # and what it did last comes after
                 candidates.setdefault(j, []).append(one)
@@ -164,10 +190,10 @@ def _inner(passes: Sequence[_Pass]) -> dict[int, list[_Pass]]:
                 forth = 1 if _rises(one if several else other) else -1
                 ahead = forth * (other.steps[begin - 1] - one.steps[0]) > 0
                 behind = forth * (other.steps[end] - one.steps[-1]) < 0
-                if ahead or behind or (several and anew[one.path] > 1):
-                    modules.setdefault(j, set()).add(one.path)
+                if ahead or behind or (several and anew[one.module] > 1):
+                    modules.setdefault(j, set()).add(one.module)
         longer.append(k)
-    return {j: [one for one in candidates[j] if one.path in paths] for j, paths in modules.items()}
+    return {j: [one for one in candidates[j] if one.module in those] for j, those in modules.items()}
 
 
 def _rises(one: _Pass) -> bool:

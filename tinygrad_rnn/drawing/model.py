@@ -11,7 +11,7 @@ but for those stretches: what they were computed from is gone, and each is one v
 from __future__ import annotations
 
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..backward import seed
@@ -35,6 +35,7 @@ class Vertex:
             it was not asked for, or none flows back to here.
         values: What the numbers of the result (of all of them) are like; None where that was not asked for, or the
             graph has not kept them, nor what they can be computed from.
+        within: The steps of the loops around, where one loop runs within another.
         stands_for: The indices of the recorded vertices that a folded one stands for.
         operations: How many of those are operations.
         steps: From how many time steps those are.
@@ -50,9 +51,15 @@ class Vertex:
     where: str
     gradient: float | None = field(default=None, kw_only=True)
     values: Values | None = field(default=None, kw_only=True)
+    within: tuple[int, ...] = field(default=(), kw_only=True)
     stands_for: tuple[int, ...] = field(default=(), kw_only=True)
     operations: int = field(default=1, kw_only=True)
     steps: int = field(default=1, kw_only=True)
+
+    @property
+    def moment(self) -> tuple[int, ...] | None:
+        """Its step, after those of the loops around; None outside time."""
+        return None if self.step is None else (*self.within, self.step)
 
     @property
     def is_box(self) -> bool:
@@ -163,7 +170,23 @@ def recorded(output: Tensor, *, gradients: bool = False, values: bool = False) -
     ]
     made = expansion.maker(output.node)
     assert made is not None
-    return Graph(tuple(vertices), tuple(edges), (index[made[0].order], made[1]))
+    return Graph(tuple(_in_loops(vertices)), tuple(edges), (index[made[0].order], made[1]))
+
+
+def _in_loops(vertices: list[Vertex]) -> list[Vertex]:
+    """The vertices, with steps of their own only in loops of several: a layer called for one step at a time has none."""
+    while deepest := max((len(vertex.within) for vertex in vertices if vertex.operation is not None), default=0):
+        steps: dict[tuple[int, ...], set[int | None]] = {}
+        for vertex in vertices:
+            if vertex.operation is not None and len(vertex.within) == deepest:
+                steps.setdefault(vertex.within, set()).add(vertex.step)
+        if any(len(those) > 1 for those in steps.values()):
+            break
+        vertices = [
+            replace(one, step=one.within[-1], within=one.within[:-1]) if len(one.within) >= deepest else one
+            for one in vertices
+        ]
+    return vertices
 
 
 def _vertex(node: Node, name: str | None, gradient: float | None, values: Values | None) -> Vertex:
@@ -178,4 +201,5 @@ def _vertex(node: Node, name: str | None, gradient: float | None, values: Values
         node.words(),
         gradient=gradient,
         values=values,
+        within=node.context.within,
     )

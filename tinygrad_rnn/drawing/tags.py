@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Hashable, Sequence
 from enum import Enum
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
-from .model import Edge, Graph
+from .model import Edge, Graph, Vertex
 
 _PRODUCTS = {"matmul", "multiply", "dot", "linear", "embedding"}  # of a weight with data, the first two arguments
+Moment: TypeAlias = tuple[int, ...] | None
 _CHAIN = 4  # operations on a weight alone, a transpose for one, that are looked through
 
 
@@ -80,35 +81,40 @@ def initial_states(graph: Graph) -> set[int]:
     Operations of different steps are compared by their order, in which a first step that does less than the others is
     out of step with them: of a leaf that other steps use as well, so many uses as they have are no initial state.
     """
-    count: Counter[tuple[str, int | None, str]] = Counter()
+    count: Counter[Hashable] = Counter()
     position: list[Hashable] = []  # of an operation in its step
     for vertex in graph.vertices:
-        key = vertex.path, vertex.step, vertex.operation or ""
+        key = vertex.path, vertex.moment, vertex.operation or ""
         position.append((vertex.path, vertex.operation, count[key]))
         count[key] += 1
     handed_on: set[Hashable] = set()
     for edge in graph.edges:
         source, target = graph.vertices[edge.source], graph.vertices[edge.target]
-        if source.operation is not None and None not in (source.step, target.step) and source.step != target.step:
+        if source.operation is not None and _other_moment(source, target):
             handed_on.add((position[edge.target], edge.argument))
-    instead: dict[tuple[int, str], dict[int | None, list[int]]] = {}  # of each leaf and module: by step, in such places
-    others: dict[tuple[int, str], Counter[int | None]] = {}  # how many in other places
+    instead: dict[tuple[int, str], dict[Moment, list[int]]] = {}  # of each leaf and module: by step, in such places
+    others: dict[tuple[int, str], Counter[Moment]] = {}  # how many in other places
     for number, edge in enumerate(graph.edges):
         target = graph.vertices[edge.target]
         if graph.vertices[edge.source].operation is not None:
             continue
         use = edge.source, target.path
         if (position[edge.target], edge.argument) in handed_on:
-            instead.setdefault(use, {}).setdefault(target.step, []).append(number)
+            instead.setdefault(use, {}).setdefault(target.moment, []).append(number)
         else:
-            others.setdefault(use, Counter())[target.step] += 1
+            others.setdefault(use, Counter())[target.moment] += 1
     answer: set[int] = set()
     for use, by_step in instead.items():
         usual = max(others.get(use, Counter()).values(), default=0)
-        for step, numbers in by_step.items():
-            missing = usual - others.get(use, Counter())[step]
+        for moment, numbers in by_step.items():
+            missing = usual - others.get(use, Counter())[moment]
             answer.update(numbers[missing:])
     return answer
+
+
+def _other_moment(source: Vertex, target: Vertex) -> bool:
+    """Were they recorded under different steps?"""
+    return None not in (source.step, target.step) and source.moment != target.moment
 
 
 class _Finder:
@@ -153,7 +159,7 @@ class _Finder:
 
     def _other_step(self, edge: Edge) -> bool:
         source, target = self.graph.vertices[edge.source], self.graph.vertices[edge.target]
-        return source.operation is not None and None not in (source.step, target.step) and source.step != target.step
+        return source.operation is not None and _other_moment(source, target)
 
     def _origins(self, data: list[int]) -> tuple[int, ...]:
         """The edges by which data come into the box, if nothing on the way from there is a product with a weight."""

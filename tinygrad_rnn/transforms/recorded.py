@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .. import versions
-from ..context import Context, current
+from ..context import current
 from ..tensor import Tensor, lift
 from ..tree import leaves, map_leaves, structure
 from ..walk import walk
@@ -103,7 +103,7 @@ def _results(name: str, outputs: Any) -> list[Tensor]:
 def recording() -> Iterator[None]:
     """Operations are recorded inside, also under ``tg.no_grad()``."""
     context = current.get()
-    token = current.set(Context(True, context.path, context.step, context.anomaly))
+    token = current.set(context.but(True, context.anomaly))
     try:
         yield
     finally:
