@@ -174,7 +174,7 @@ def recorded(output: Tensor, *, gradients: bool = False, values: bool = False) -
 
 
 def _in_loops(vertices: list[Vertex]) -> list[Vertex]:
-    """The vertices, with steps of their own only in loops of several: a layer called for one step at a time has none."""
+    """The vertices, with steps of their own only in loops of several: a layer called a step at a time has none."""
     while deepest := max((len(vertex.within) for vertex in vertices if vertex.operation is not None), default=0):
         steps: dict[tuple[int, ...], set[int | None]] = {}
         for vertex in vertices:
