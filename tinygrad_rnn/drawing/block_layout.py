@@ -22,7 +22,7 @@ import graphviz
 from .curves import ARROW, Curve, Point, joined, rounded, straight, upward
 from .labels import NOTE_SIZE, width
 from .model import Edge
-from .renderers import NoGraphvizError, run
+from .renderers import run
 from .routes import stacked
 from .words import edge_words
 
@@ -108,7 +108,7 @@ def lay_out(request: Request, plain: bool = False) -> BlockLayout:
             for _ in range(_ROUNDS if request.taps or not request.sides.keys().isdisjoint(request.sizes) else 0):
                 layout = _by_graphviz(request, _order(layout, request))
             return _with_exits(layout, request)
-        except NoGraphvizError:
+        except RuntimeError:  # there is none, or it fails on this block
             pass
     return _with_exits(_plain(request, depths), request)
 
@@ -275,7 +275,7 @@ def _read(answer: Any, request: Request) -> BlockLayout:
             continue
         target, argument = edge["id"].split()
         slot = int(target), int(argument)
-        tip, *points = edge["pos"].removeprefix("e,").split()
+        tip, *points = edge["pos"].partition(";")[0].removeprefix("e,").split()  # some versions give a way twice
         curves[slot] = Curve([_point(point) for point in points], _point(tip))
         if "lp" in edge:
             notes[slot] = _point(edge["lp"])

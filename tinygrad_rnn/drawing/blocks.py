@@ -6,6 +6,7 @@ for example, and the leaves that it alone uses. Leaves that several blocks use, 
 
 from __future__ import annotations
 
+from bisect import insort
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
@@ -73,6 +74,7 @@ class Arrangement:
         block_of: For each vertex its block; None for a shared leaf.
         shared: The leaves used in more than one block.
         incoming: For each vertex the edges that end there.
+        by_place: The blocks again.
     """
 
     columns: tuple[Column, ...]
@@ -80,6 +82,7 @@ class Arrangement:
     block_of: list[Block | None]
     shared: list[int]
     incoming: list[list[Edge]]
+    by_place: dict[Place, Block]
 
     def way(self, edge: Edge) -> Way:
         """How an edge comes into its target's block."""
@@ -120,11 +123,10 @@ class Arrangement:
         old.leaves.remove(leaf)
         index = beginning(self.columns, old.place.column)
         place = Place(index, old.place.row)
-        block = next((block for block in self.blocks if block.place == place), None)
+        block = self.by_place.get(place)
         if block is None:
-            block = Block(place, self.columns[index])
-            self.blocks.append(block)
-            self.blocks.sort(key=lambda block: block.place)
+            block = self.by_place[place] = Block(place, self.columns[index])
+            insort(self.blocks, block, key=lambda block: block.place)
         block.leaves.append(leaf)
         self.block_of[leaf] = block
 
@@ -156,7 +158,7 @@ def arrange(graph: Graph, timeline: Timeline) -> Arrangement:
             block_of[leaf] = block
     shared = [leaf for leaf, users in used_in.items() if len(users) > 1]
     blocks = sorted(by_place.values(), key=lambda block: block.place)
-    arrangement = Arrangement(timeline.columns, blocks, block_of, shared, incoming)
+    arrangement = Arrangement(timeline.columns, blocks, block_of, shared, incoming, by_place)
     for edge in graph.edges:
         source = arrangement.block_of[edge.source]
         if source is not None and arrangement.way(edge) in (Way.LINE, Way.RISE) and edge.source not in source.exits:

@@ -151,8 +151,9 @@ def _agrees(source: _Input, match: _Input, fit: _Fit, leaves: dict[int, int]) ->
         return fit.leaves.get(source.which, leaves.setdefault(source.which, place)) == place
     if source.kind is not match.kind or source.result != match.result:
         return False
-    which = fit.operations[source.which] if source.kind is _Kind.OPERATION else source.which
-    return which == match.which
+    if source.kind is not _Kind.OPERATION:
+        return source.which == match.which
+    return source.which < len(fit.operations) and fit.operations[source.which] == match.which
 
 
 def _copy(arrangement: Arrangement, block: Block, original: Block, fit: _Fit) -> None:

@@ -148,7 +148,7 @@ class _Writer:
         source, target = self.names[edge.source], self.names[edge.target]
         attributes = {
             "pos": f"e,{_point(tip)} {' '.join(map(_point, points))}",
-            "tooltip": tooltip(edge_tooltip(edge, source, target, self.recorded, self.scale is not None)),
+            "tooltip": tooltip(edge_tooltip(edge, source, target, self.scale is not None)),
         }
         paint = self.leaf_paint(edge.source)
         if self.scale is not None and edge.stands_for:
@@ -181,7 +181,7 @@ class _Writer:
     def _add_marks(self) -> None:
         for k, pill in enumerate(pills(self.folded, self.layout, self.lettering)):
             self._add_pill(k, pill)
-        for k, (board, words) in enumerate(delays(self.graph, self.recorded, self.layout)):
+        for k, (board, words) in enumerate(delays(self.graph, self.layout)):
             self._add_board("delay", k, board, fillcolor=INK, style="filled", tooltip="the value of another time step")
             self._add_words(f"delay {k} words", words, fontsize=f"{NOTE_SIZE:g}")
         if self.scale is not None:

@@ -15,6 +15,7 @@ import numpy as np
 from ..graph import Node, newest_first
 from ..primitives import Primitive
 from ..tensor import lift
+from ..versions import written_after
 from ..walk import ALIAS, ITEM, Rerun, run_definition, saved_with_parents
 
 _CHECKPOINT = "checkpoint"  # the one primitive that may stand for anything
@@ -34,6 +35,7 @@ class Part:
         outside: The nodes of the parts around it that ends stand for, or are.
         inner: The parts that stand for nodes here.
         calls: The operations and leaves of this part and all inner ones, newest first.
+        stale: Was something written into since that it was computed from? Then what it computed now is not the same.
     """
 
     since: int
@@ -43,6 +45,7 @@ class Part:
     outside: list[Node] = field(default_factory=list)
     inner: list[Part] = field(default_factory=list)
     calls: list[Node] = field(default_factory=list)
+    stale: bool = False
 
 
 class Expansion:
@@ -162,6 +165,9 @@ class Expansion:
             if primitive.name != _CHECKPOINT:
                 self._whole.add(like)
             return None
+        part.stale = any(
+            isinstance(value, np.ndarray) and written_after(value, call.order) for value, _ in saved_with_parents(call)
+        )
         part.outside = [arguments[end.order] for end in part.ends if end.order in arguments]
         for node, result in zip(used, results, strict=True):
             self._replace(node, result)

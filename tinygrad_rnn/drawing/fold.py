@@ -263,9 +263,21 @@ class Folding:
             argument=slot[1],
             name=name,
             delay=delay,
+            later=self._later(those) if delay else (0, 0),
             stands_for=tuple(numbers),
             folded=folded,
         )
+
+    def _later(self, edges: Sequence[Edge]) -> tuple[int, int]:
+        """How much later edges from step to step end than they begin: the least, and the most."""
+        steps = [self._step(edge.target) - self._step(edge.source) for edge in edges]
+        return min(steps), max(steps)
+
+    def _step(self, vertex: int) -> int:
+        place = self.timeline.places[vertex]
+        if place is None:
+            raise ValueError(f"vertex {vertex} has no place in time")
+        return self.timeline.columns[place.column].steps[0]
 
     def _place(self, k: int) -> Place | None:
         place = next((place for i in self.members[k] if (place := self.drawn.places[i]) is not None), None)
@@ -296,8 +308,16 @@ class Folding:
         if isinstance(key, Inputs):
             names = [vertex.name or "leaf" for vertex in those]
             name = names[0] if len(set(names)) == 1 else f"{names[0]} … {names[-1]}"
-            gradient = largest(vertex.gradient for vertex in those)
-            return replace(those[0], name=name, gradient=gradient, values=None, stands_for=tuple(members))
+            alike = len({(vertex.shape, vertex.dtype) for vertex in those}) == 1
+            return replace(
+                those[0],
+                name=name,
+                dtype=those[0].dtype if alike else "",
+                where=f"{len(those):,} inputs",
+                gradient=largest(vertex.gradient for vertex in those),
+                values=None,
+                stands_for=tuple(members),
+            )
         operations = [vertex for vertex in those if vertex.operation is not None]
         steps = {vertex.step for vertex in operations} - {None}  # a leaf may have been made in any other
         return Vertex(

@@ -14,7 +14,7 @@ from .model import Graph
 from .words import Words, delay_words
 
 
-def delays(graph: Graph, recorded: Graph, layout: Layout) -> Iterator[tuple[Box, Words]]:
+def delays(graph: Graph, layout: Layout) -> Iterator[tuple[Box, Words]]:
     """A black square on each way from one time step to another (Goodfellow et al., "Deep Learning", 2016, 10.1)."""
     done: set[tuple[int, int]] = set()
     for edge in graph.edges:
@@ -27,7 +27,7 @@ def delays(graph: Graph, recorded: Graph, layout: Layout) -> Iterator[tuple[Box,
         if (round(x), round(y)) in done:
             continue
         done.add((round(x), round(y)))
-        text = delay_words(edge, recorded)
+        text = delay_words(edge)
         level = abs(a[0] - b[0]) >= abs(a[1] - b[1])
         half = DELAY / 2
         place = (x, y + half + 5.5) if level else (x + DELAY + width(text, NOTE_SIZE) / 2, y)

@@ -174,9 +174,11 @@ class Known:
         self._arrays: dict[tuple[int, int | None], Any] = {}
         assert output.node is not None
         self._keep(output.node, output.numpy(), output.node.order)
-        for call in expansion.calls:
+        stale = _stale(expansion.root)
+        calls = [call for call in expansion.calls if call.order not in stale]
+        for call in calls:
             self._read(call)
-        for call in expansion.calls:
+        for call in calls:
             if call.primitive is not None and call.args is not None and self.of(call) is None:
                 self._compute(call)
 
@@ -210,9 +212,11 @@ class Known:
                 self._arrays.setdefault(key, array)
 
     def _compute(self, call: Node) -> None:
-        """Run a call again, if all its arguments are known."""
+        """Run a call again, if all its arguments are known: a function of a user's own may not be called unasked."""
         assert call.args is not None
         assert call.primitive is not None
+        if not _is_known(call.primitive.function):
+            return
         flat = iter(call.parents)
         kept = _kept(call)
         args: list[Any] = []
@@ -225,7 +229,7 @@ class Known:
         try:
             with np.errstate(all="ignore"):
                 y = call.primitive.call(*args, **(call.kwargs or {}))
-        except Exception:  # a function of the user's own, which was not made to be called again
+        except Exception:  # its arguments may be of a type that was not made to be called again
             return
         y = y.y if isinstance(y, Saved) else y
         several = isinstance(call.shape, list)
@@ -240,6 +244,19 @@ class Known:
             maker = self._expansion.maker(parent)
             value = None if maker is None else self._arrays.get((maker[0].order, maker[1]))
         return None if isinstance(value, np.ndarray) and written_after(value, order) else value
+
+
+def _stale(part: Part, outer: bool = False) -> set[int]:
+    """The orders of calls in parts that would not compute the same again."""
+    stale = outer or part.stale
+    inner = (_stale(one, stale) for one in part.inner)
+    return set().union({call.order for call in part.calls} if stale else (), *inner)
+
+
+def _is_known(function: Any) -> bool:
+    """Is it NumPy's, or this package's: without side effects, and giving the same again?"""
+    module = getattr(function, "__module__", None) or ""
+    return isinstance(function, np.ufunc) or module.partition(".")[0] in ("numpy", __name__.partition(".")[0])
 
 
 def _results(call: Node) -> list[tuple[int, int | None]]:

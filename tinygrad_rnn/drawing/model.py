@@ -76,6 +76,7 @@ class Edge:
         result: Which of the source's results; None where it has one.
         name: The name given to that one of several results.
         delay: How many of the steps that there are later its target is, where several are drawn in one place.
+        later: The same in the steps' own numbers, the least and the most of all edges that it stands for.
         stands_for: The numbers of the recorded edges that a folded one stands for.
         folded: Does it, or may it, stand for several?
         gradient: The 2-norm of what flows back along it: of a shared weight's gradient, this use's own share. None
@@ -88,6 +89,7 @@ class Edge:
     result: int | None = None
     name: str | None = None
     delay: int = 0
+    later: tuple[int, int] = (0, 0)
     stands_for: tuple[int, ...] = ()
     folded: bool = False
     gradient: float | None = field(default=None, kw_only=True)

@@ -6,6 +6,7 @@ import operator
 import os
 import secrets
 import shutil
+import warnings
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -28,6 +29,7 @@ from .words import Lettering, vertex_lines
 VIEWS = ("unrolled", "cells", "rolled")
 DIRECTIONS = ("LR", "TB")
 SUFFIXES = (".svg", ".html", ".png", ".pdf", ".dot")
+_MOST_PIXELS = 32766  # of a side, one less than the limit of cairo, which draws for Graphviz: it rounds
 
 
 class Drawing:
@@ -106,6 +108,12 @@ class Drawing:
             content = self._page().encode()
         else:
             content = run(self.source, suffix[1:], placed=True)
+        if suffix == ".png" and (largest := max(int.from_bytes(content[i : i + 4]) for i in (16, 20))) >= _MOST_PIXELS:
+            warnings.warn(
+                f"save: a .png of {largest} pixels is the largest that Graphviz draws, so everything in it is smaller "
+                f"than it should be; draw fewer steps (steps=), or save as .svg or .html",
+                stacklevel=2,
+            )
         try:
             _write(path.resolve(), content)  # a link stays one
         except OSError as error:

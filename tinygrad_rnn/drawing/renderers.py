@@ -17,9 +17,11 @@ class NoGraphvizError(RuntimeError):
 def run(source: str, format: str, *, placed: bool) -> bytes:
     """What Graphviz makes of a DOT source.
 
+    Where the program on the PATH fails, which some versions do on some graphs, the embedded copy is asked.
+
     Args:
         source: DOT.
-        format: ``"svg"``, ``"json0"`` (positions), and with Graphviz on the PATH all of its formats.
+        format: ``"svg"``, ``"json0"`` (positions), and with Graphviz on the PATH ``"png"`` and ``"pdf"``.
         placed: The source gives every position: draw it as it is. Otherwise find them.
 
     Raises:
@@ -29,22 +31,29 @@ def run(source: str, format: str, *, placed: bool) -> bytes:
     try:
         return _on_path(source, format, placed)
     except graphviz.ExecutableNotFound:
-        pass
-    if format not in EMBEDDED_FORMATS:
-        raise NoGraphvizError(
-            f"a .{format} picture needs the program dot on the PATH (apt install graphviz, brew install graphviz, or "
-            f"https://graphviz.org/download); without it .svg, .html and .dot can be saved"
-        )
-    return _embedded(source, format, placed)
+        failure = None
+    except RuntimeError as error:
+        failure = error
+    if format in EMBEDDED_FORMATS:
+        try:
+            return _embedded(source, format, placed)
+        except NoGraphvizError:
+            if failure is None:
+                raise
+    raise NoGraphvizError(_NO_PROGRAM.format(format)) if failure is None else failure
 
 
 def _on_path(source: str, format: str, placed: bool) -> bytes:
+    engine, no_op = ("neato", 2) if placed else ("dot", None)
     try:
-        engine, no_op = ("neato", 2) if placed else ("dot", None)
         answer: bytes = graphviz.pipe(engine, format, source.encode(), neato_no_op=no_op, quiet=True)
-        return answer
-    except graphviz.CalledProcessError as error:
+    except graphviz.ExecutableNotFound:
+        raise
+    except (graphviz.CalledProcessError, OSError) as error:  # an OSError: it is no program, or may not be run
         raise RuntimeError(f"Graphviz failed on a .{format} picture: {error}") from error
+    if not answer.rstrip().endswith(_ENDS[format]):
+        raise RuntimeError(f"Graphviz failed on a .{format} picture: it wrote {len(answer):,} bytes, not a whole file")
+    return answer
 
 
 def _embedded(source: str, format: str, placed: bool) -> bytes:
@@ -62,7 +71,13 @@ def _embedded(source: str, format: str, placed: bool) -> bytes:
     return answer
 
 
+_ENDS = {"svg": b"</svg>", "json0": b"}", "png": b"IEND\xaeB`\x82", "pdf": b"%%EOF"}  # of whole files
 _NEITHER = (
     'pictures need Graphviz: pip install "tinygrad-rnn[render]" for .svg and .html, or put the program dot on the PATH '
     "for .png and .pdf too; .dot can be saved without either"
+)
+_NO_PROGRAM = (
+    "a .{} picture needs the program dot on the PATH (apt install graphviz, brew install graphviz, or "
+    "https://graphviz.org/download); without it .dot can be saved, and .svg and .html with pip install "
+    '"tinygrad-rnn[render]"'
 )

@@ -69,18 +69,18 @@ def assign_lanes(
     """
     nearness = {edge.slot: 0 if edge.delay else neighbours(ends[edge.source], ends[edge.target]) for edge in edges}
     far = [edge for edge in edges if not nearness[edge.slot]]
-    targets: dict[tuple[int, int], set[Ends]] = {}
-    sources: dict[tuple[int, int], set[Ends]] = {}
+    targets: dict[tuple[int, tuple[int, int]], set[Ends]] = {}
+    sources: dict[tuple[int, tuple[int, int]], set[Ends]] = {}
     for edge in far:
-        targets.setdefault((edge.source, edge.delay), set()).add(ends[edge.target])
-        sources.setdefault((edge.target, edge.delay), set()).add(ends[edge.source])
+        targets.setdefault((edge.source, edge.later), set()).add(ends[edge.target])
+        sources.setdefault((edge.target, edge.later), set()).add(ends[edge.source])
     net_of: dict[tuple[int, int], Net] = {}
     beside: dict[tuple[int, int, str], int] = {}
     gaps: dict[Net, set[int]] = {}
     row: dict[Net, int] = {}
     for edge in far:
-        into = len(sources[edge.target, edge.delay]) > len(targets[edge.source, edge.delay])
-        late = f", {edge.delay} steps later" if edge.delay else ""
+        into = len(sources[edge.target, edge.later]) > len(targets[edge.source, edge.later])
+        late = ", {} to {} steps later".format(*edge.later) if edge.delay else ""
         if edge.folded:  # several values from one box to another are as many lines
             others = beside[edge.source, edge.target, late] = beside.get((edge.source, edge.target, late), -1) + 1
             late += f", beside {others}" if others else ""

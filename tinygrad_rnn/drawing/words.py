@@ -53,7 +53,8 @@ def vertex_tooltip(vertex: Vertex, gradients: bool, values: bool) -> list[str]:
         return [vertex.operation or "", *lines, *_gradient_lines(vertex, gradients, "largest gradient norm")]
     if vertex.dtype:
         lines.append(f"{shape_words(vertex.shape)} {vertex.dtype}")
-    lines += _gradient_lines(vertex, gradients and bool(vertex.dtype), "gradient norm")
+    several = "largest " if len(vertex.stands_for) > 1 else ""
+    lines += _gradient_lines(vertex, gradients and bool(vertex.stands_for), f"{several}gradient norm")
     if values and vertex.dtype:
         v = vertex.values
         lines.append(
@@ -70,35 +71,27 @@ def _gradient_lines(vertex: Vertex, gradients: bool, words: str) -> list[str]:
     return [f"{words} {norm_words(vertex.gradient)}"] if gradients else []
 
 
-def lag(edge: Edge, recorded: Graph) -> tuple[int, int]:
-    """How much later, by the steps' own numbers, an edge with a delay ends than it begins: from, to."""
-    those = [recorded.edges[number] for number in edge.stands_for]
-    steps = [(recorded.vertices[one.source].step, recorded.vertices[one.target].step) for one in those]
-    later = [end - start for start, end in steps if start is not None and end is not None]
-    return min(later), max(later)
-
-
-def delay_words(edge: Edge, recorded: Graph) -> str:
+def delay_words(edge: Edge) -> str:
     """What is written on an edge from one time step to another: when its value was computed."""
-    low, high = lag(edge, recorded)
+    low, high = edge.later
     sign, nearest, furthest = ("−", low, high) if low > 0 else ("+", -high, -low)
     return f"t {sign} {nearest}" if nearest == furthest else f"t {sign} {nearest} … {furthest}"
 
 
-def _delay_tooltip(edge: Edge, recorded: Graph) -> str:
-    low, high = sorted(map(abs, lag(edge, recorded)))
+def _delay_tooltip(edge: Edge) -> str:
+    low, high = sorted(map(abs, edge.later))
     far = f"the step {low}" if low == high else f"a step {low} to {high}"
     return f"to {far} {'later' if edge.delay > 0 else 'earlier'}"
 
 
-def edge_tooltip(edge: Edge, source: str, target: str, recorded: Graph, gradients: bool) -> list[str]:
+def edge_tooltip(edge: Edge, source: str, target: str, gradients: bool) -> list[str]:
     """From where to where, as which argument; how many recorded edges it stands for; what flows back along it."""
     if not edge.stands_for:
         return [f"{source} → {target}: not recorded"]
     count = len(edge.stands_for)
     lines = [f"{source} → {target}, argument {edge.argument}" if not edge.folded else f"{source} → {target}"]
     if edge.delay:
-        lines.append(_delay_tooltip(edge, recorded))
+        lines.append(_delay_tooltip(edge))
     if edge.folded:
         lines.append(f"{count:,} recorded edge{'s' if count > 1 else ''}")
     if gradients:
@@ -151,7 +144,7 @@ class Lettering:
             lettering.lines.append(lines)
         for edge in folded.graph.edges:
             if edge.delay:
-                lettering.delay = max(lettering.delay, width(delay_words(edge, recorded), NOTE_SIZE))
+                lettering.delay = max(lettering.delay, width(delay_words(edge), NOTE_SIZE))
         return lettering
 
     def written(self, i: int, vertex: Vertex) -> list[str]:
