@@ -368,3 +368,44 @@ def test_an_encoders_state_in_all_steps_of_a_decoder_is_one_edge():
     between = [e for e in folded.graph.edges if (boxes[e.source], boxes[e.target]) == ("encoder", "decoder")]
     assert [len(edge.stands_for) for edge in between] == [5]  # its first state, and a use in each of four steps
     assert {edge.delay for edge in between} == {0}
+
+
+def both_read(steps=4):
+    """Two modules that read the same input in each step."""
+    u, w, p, q = (leaf(name) for name in "uwpq")
+    a = b = leaf("h0")
+    sums = []
+    for t in range(steps):
+        x = leaf(f"x{t}")
+        with tg.scope("a", step=t):
+            a = np.tanh(x @ u + a @ w)
+        with tg.scope("b", step=t):
+            b = np.tanh(x @ p + b @ q)
+        with tg.scope("sum", step=t):
+            sums.append(a + b)
+    return np.stack(sums).sum()
+
+
+def both_ways(steps=4):
+    """Two loops, in rows of their own, that read the same inputs."""
+    u, w, p, q = (leaf(name) for name in "uwpq")
+    a, b, xs = leaf("a0"), leaf("b0"), [leaf(f"x{t}") for t in range(steps)]
+    for t in range(steps):
+        with tg.scope("a", step=t):
+            a = np.tanh(xs[t] @ u + a @ w)
+    for t in reversed(range(steps)):
+        with tg.scope("b", step=t):
+            b = np.tanh(xs[t] @ p + b @ q)
+    return (a + b).sum()
+
+
+@pytest.mark.parametrize("net", [both_read, both_ways])
+def test_an_input_that_several_modules_of_its_step_read_is_no_weight(net):
+    graph, folded = recorded(net()), assert_counts_are_exact(net(), cells)
+    names = {i: vertex.operation or vertex.name for i, vertex in enumerate(folded.graph.vertices)}
+    reads = Counter((names[e.source], names[e.target]) for e in folded.graph.edges if names[e.source].startswith("x"))
+    assert reads == {(f"x{t}", box): 1 for t in range(4) for box in "ab"}
+    assert {graph.vertices[tag.leaf].name for tag in folded.tags} == set("uwpq")
+    folded = assert_counts_are_exact(net(), rolled)
+    (inputs,) = (vertex for vertex in folded.graph.vertices if vertex.name and vertex.name.startswith("x"))
+    assert (len(inputs.stands_for), set(inputs.name.split(" … "))) == (4, {"x0", "x3"})

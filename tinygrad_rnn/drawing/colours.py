@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from .model import Graph
-from .timeline import Timeline
+from .timeline import Timeline, columns_of_users, inputs_of_steps
 
 INK, SOFT, PAPER = "#222222", "#666666", "#FFFFFF"
 BANDS = ("#F3F4F6", "#E9ECF1")  # neighbouring columns
@@ -39,14 +39,10 @@ _DECADES = 12  # at most: what is smaller by more is as pale as that
 
 
 def leaf_paints(graph: Graph, time: Timeline) -> dict[int, Paint]:
-    """A colour for each leaf, but for those that one of several time steps alone uses: they are its inputs."""
-    users: dict[int, set[int | None]] = {}  # of each leaf: the columns of those in time
-    for edge in graph.edges:
-        place = time.places[edge.target]
-        if graph.vertices[edge.source].operation is None and place is not None:
-            users.setdefault(edge.source, set()).add(place.column if time.in_time(place) else None)
-    alone = sum(bool(column.steps) for column in time.columns) == 1
-    lasting = [leaf for leaf, where in users.items() if len(where) > 1 or where == {None} or alone]
+    """A colour for each leaf, but for inputs."""
+    users = columns_of_users(graph, time)
+    inputs = inputs_of_steps(graph, time)
+    lasting = [leaf for leaf in users if leaf not in inputs]
     lasting.sort(key=lambda leaf: (len(users[leaf]) == 1, leaf))  # those that steps share have the first colours
     return {
         leaf: Paint(*PALETTE[k % len(PALETTE)], LINES[k // len(PALETTE) % len(LINES)]) for k, leaf in enumerate(lasting)

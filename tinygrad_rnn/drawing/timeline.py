@@ -57,6 +57,24 @@ class Timeline:
         return bool(self.columns[place.column].steps) and not place.band
 
 
+def columns_of_users(graph: Graph, time: Timeline) -> dict[int, set[int | None]]:
+    """For each leaf the columns of the steps that use it; None for what is outside time."""
+    users: dict[int, set[int | None]] = {}
+    for edge in graph.edges:
+        place = time.places[edge.target]
+        if graph.vertices[edge.source].operation is None and place is not None:
+            users.setdefault(edge.source, set()).add(place.column if time.in_time(place) else None)
+    return users
+
+
+def inputs_of_steps(graph: Graph, time: Timeline) -> set[int]:
+    """The leaves that one of several time steps alone uses: they are its inputs, all others may be weights."""
+    if sum(bool(column.steps) for column in time.columns) == 1:
+        return set()
+    users = columns_of_users(graph, time)
+    return {leaf for leaf, where in users.items() if len(where) == 1 and where != {None}}
+
+
 def timeline(graph: Graph) -> Timeline:
     """Find the place of everything, in linear time (but for one sort)."""
     incoming: list[list[Edge]] = [[] for _ in graph.vertices]

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import replace
 
 from .blocks import arrange
 from .boxes import Box, boxes
 from .copies import find_copies
 from .fold import Folded, Folding, Inputs, Key
-from .model import Graph
+from .model import Edge, Graph
 from .tags import Use, Where, find_uses, initial_states, is_product
-from .timeline import Column, Place, Timeline
+from .timeline import Column, Place, Timeline, inputs_of_steps
 
 
 def whole(graph: Graph, timeline: Timeline) -> Folded:
@@ -79,15 +79,31 @@ def _without(timeline: Timeline, kept: Collection[int]) -> Timeline:
     return Timeline(tuple(columns), tuple(places))
 
 
+def _put_in_roles(graph: Graph, timeline: Timeline, edges: Sequence[Edge], roles: list[int]) -> None:
+    """Let inputs that several blocks of their step use be like those of other steps that are first used like them."""
+    used: set[int] = set()
+    count: Counter[Hashable] = Counter()
+    like: dict[Hashable, int] = {}
+    for edge in edges:
+        place = timeline.places[edge.target]
+        if edge.source not in used and place is not None:
+            used.add(edge.source)
+            target = graph.vertices[edge.target]
+            use = target.path, target.operation, edge.argument, place.row
+            count[place.column, use] += 1
+            roles[edge.source] = like.setdefault((use, count[place.column, use]), edge.source)
+
+
 def _modules(graph: Graph, timeline: Timeline, drawn: Timeline, out: Mapping[int, Place]) -> Folded:
     """A box for each module in each column of ``drawn``; what is left ``out`` is in the box of its place."""
     box_of = boxes(graph, timeline)
     initial = initial_states(graph)
     states = {graph.edges[number].source for number in initial}
+    inputs = inputs_of_steps(graph, timeline)
     users: dict[int, dict[int, Box | None]] = {}  # of each leaf: its uses that may be a weight's, and by whom
     for number, edge in enumerate(graph.edges):
         is_state = number in initial or (edge.source in states and not is_product(graph, edge))
-        if timeline.places[edge.source] is None and not is_state:
+        if timeline.places[edge.source] is None and not is_state and edge.source not in inputs:
             users.setdefault(edge.source, {})[number] = box_of[edge.target]
     shared = {leaf: uses for leaf, uses in users.items() if len(set(uses.values())) > 1}
     leaves = shared.keys() - states
@@ -95,6 +111,8 @@ def _modules(graph: Graph, timeline: Timeline, drawn: Timeline, out: Mapping[int
     arrangement = arrange(graph, timeline)
     find_copies(graph, arrangement)
     roles = [arrangement.original_of(i) for i in range(len(graph.vertices))]
+    between = [edge for edge in graph.edges if edge.source in inputs and arrangement.block_of[edge.source] is None]
+    _put_in_roles(graph, timeline, between, roles)
     once = {i for i, count in Counter(roles).items() if count > 1}  # those that others take the place of
     keys: list[Key | None] = []
     for i, (box, place) in enumerate(zip(box_of, drawn.places, strict=True)):
