@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from itertools import combinations, pairwise, permutations
+from itertools import combinations, pairwise, permutations, product
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ from tinygrad_rnn.drawing.marks import delays
 from tinygrad_rnn.drawing.model import recorded
 from tinygrad_rnn.drawing.timeline import timeline
 from tinygrad_rnn.drawing.views import cells, rolled, whole, without
-from tinygrad_rnn.drawing.weight_names import _places, _united, pills
+from tinygrad_rnn.drawing.weight_names import _along, _stretches, pills
 from tinygrad_rnn.drawing.words import Lettering, delay_words
 
 
@@ -252,13 +252,15 @@ def test_names_of_weights_keep_off_the_lines_beside_them():
             states.append(h)
     _, folded, layout, lettering = laid_out(np.stack(states).sum(), cells)
     areas = [around(pill.centre, (pill.width, pill.height)) for pill in pills(folded, layout, lettering)]
+    own = {tag.slot for tag in folded.tags}
     level = [
         (min(x, u), y - 0.5, max(x, u), y + 0.5)
-        for curve in layout.curves.values()
+        for slot, curve in layout.curves.items()
         for (x, y), (u, v) in pairwise(curve.points)
-        if abs(y - v) < 0.5 and x != u
+        if abs(y - v) < 0.5 and x != u and slot not in own
     ]
     assert len(areas) == 4
+    assert level
     assert not any(overlap(area, line) for area in areas for line in level)
 
 
@@ -296,14 +298,22 @@ def inside_of(area, curve):
     return sum(left < x < right and lower < y < upper for x, y in along(curve))
 
 
+def own_and_beside(folded):
+    """For each weight the edges that it is written on, and those that lead from the same box to the same."""
+    source = {edge.slot: edge.source for edge in folded.graph.edges}
+    found = {}
+    for tag in folded.tags:
+        those = [slot for slot in source if tag.slot and (source[slot], slot[0]) == (source[tag.slot], tag.slot[0])]
+        found.setdefault(tag.leaf, set()).update(those or [None])
+    return found
+
+
 @pytest.mark.parametrize("direction", ["LR", "TB"])
 @pytest.mark.parametrize("fold", [cells, rolled])
 @pytest.mark.parametrize("net", ["attention", "two delays", "LSTM", "clockwork", "early inputs"])
 def test_names_of_weights_keep_off_lines_that_are_not_theirs(net, fold, direction):
     _, folded, layout, lettering = laid_out({**NETS, **LOOPS}[net](), fold, direction)
-    slots = {}
-    for tag in folded.tags:
-        slots.setdefault(tag.leaf, set()).add(tag.slot)
+    slots = own_and_beside(folded)
     written = [pill for pill in pills(folded, layout, lettering) if None not in slots[pill.leaf]]
     assert written
     for pill in written:
@@ -394,16 +404,60 @@ def test_names_of_weights_on_one_edge_stand_one_below_the_other(direction):
         assert 0 < one.centre[1] - other.centre[1] < 2 * one.height
 
 
-def test_a_name_beside_a_slanted_edge_stands_where_no_other_edge_comes_from():
-    for start, side in ((-60.0, -1), (60.0, 1)):
-        curve = Curve([(start, 0.0), (start, 30.0), (0.0, 60.0), (0.0, 90.0)], (0.0, 100.0))
-        place = next(_places(curve, True, False, 20.0))
-        assert (place.centre[0] - place.beside[0]) * side > 10
+@pytest.mark.parametrize("direction", ["LR", "TB"])
+@pytest.mark.parametrize("fold", [cells, rolled])
+@pytest.mark.parametrize("net", ["attention", "two delays", "LSTM", "both ways", "clockwork", "early inputs"])
+def test_names_of_weights_stand_on_their_edges_or_close_beside_them(net, fold, direction):
+    _, folded, layout, lettering = laid_out({**NETS, **LOOPS}[net](), fold, direction)
+    own = own_and_beside(folded)
+    written = [pill for pill in pills(folded, layout, lettering) if None not in own[pill.leaf]]
+    assert written
+    for pill in written:
+        near = min(distance(pill.centre, layout.curves[slot]) for slot in own[pill.leaf])
+        bunch = max(len(bunch.tags) for bunch in lettering.bunches.values() if bunch.slot in own[pill.leaf])
+        assert near < max(pill.height, pill.width) / 2 + 3 + (bunch - 1) * 13
+        others = [curve for slot, curve in layout.curves.items() if slot not in own[pill.leaf]]
+        if bunch == 1:
+            assert all(near < distance(pill.centre, curve) for curve in others)
 
 
-def test_a_line_that_edges_share_is_no_ones_own():
+def test_sixteen_weights_on_one_edge_are_all_to_be_seen():
+    weights, h = [leaf(f"w{k}") for k in range(16)], leaf("h0")
+    for t in range(3):
+        with tg.scope("cell", step=t):
+            h = np.tanh(sum(h @ w for w in weights))
+    for direction, fold in product(("LR", "TB"), (cells, rolled)):
+        graph, folded, layout, lettering = laid_out(h.sum(), fold, direction)
+        written = list(pills(folded, layout, lettering))
+        names = Counter(graph.vertices[pill.leaf].name for pill in written)
+        assert names == {f"w{k}": 3 if fold is cells else 2 for k in range(16)}
+        assert not any(overlap(one.area, other.area) for one, other in combinations(written, 2))
+
+
+def test_a_line_that_edges_share_is_told_apart_where_they_part():
     a, b, c = (1, 0), (2, 0), (3, 0)
-    assert list(_united([(4.0, 5.0, c), (0.0, 2.0, a), (1.0, 3.0, b)])) == [(0.0, 3.0, {a, b}), (4.0, 5.0, {c})]
+    found = list(_stretches([(4.0, 5.0, c), (0.0, 2.0, a), (1.0, 3.0, b), (2.0, 3.0, a)]))
+    assert [(low, high, set(owners)) for low, high, owners in found] == [
+        (0.0, 1.0, {a}),
+        (1.0, 2.0, {a, b}),
+        (2.0, 3.0, {a, b}),
+        (4.0, 5.0, {c}),
+    ]
+    (many,) = _stretches([(0.0, 1.0, (k, 0)) for k in range(100)])
+    assert many.owners is None
+    assert many.is_others({(1, 0)})
+    assert not many.is_others({(k, 0) for k in range(100)})
+
+
+@pytest.mark.parametrize("from_end", [False, True])
+def test_places_along_a_curve_lie_on_it_in_order(from_end):
+    curve = Curve([(0.0, 0.0), (0.0, 30.0), (60.0, 30.0), (60.0, 90.0)], (60.0, 100.0))
+    places = [place for place, _, _ in _along(curve, from_end)]
+    assert len(places) > 15
+    assert all(distance(place, curve) < 4.0 for place in places)
+    start = curve.tip if from_end else curve.points[0]
+    assert distance(start, Curve([places[0]] * 4, places[0])) == pytest.approx(5.0, abs=0.1)
+    assert all(4.8 < np.hypot(x - u, y - v) < 5.1 for (x, y), (u, v) in pairwise(places))
 
 
 @given(loops, st.sampled_from([cells, rolled]))
@@ -411,7 +465,7 @@ def test_a_weight_is_written_once_at_each_side_of_a_box(loop, fold):
     _, folded, layout, lettering = laid_out(unroll(loop), fold)
     written = list(pills(folded, layout, lettering))
     assert {pill.leaf for pill in written} == {tag.leaf for tag in folded.tags}
-    sides = {(t.leaf, t.slot[0] if t.at_end else -1, layout.curves[t.slot].tip[0]) for t in folded.tags if t.slot}
+    sides = {(t.leaf, t.slot[0] if t.at_end else -1, layout.curves[t.slot].tip) for t in folded.tags if t.slot}
     inside = Counter(tag.leaf for tag in folded.tags if tag.slot is None)
     for weight, count in Counter(pill.leaf for pill in written).items():
         assert inside[weight] <= count <= inside[weight] + len([side for side in sides if side[0] == weight])

@@ -10,10 +10,9 @@ is too much for it, or no Graphviz is installed, a plainer layout serves: rows b
 from __future__ import annotations
 
 import json
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, NamedTuple, TypeAlias
 
@@ -59,7 +58,7 @@ class Request:
     Attributes:
         taps: Sources of edges, but no vertices of the block.
         exits: Vertices from which a line goes out above.
-        rooms: How much room is to be beside an edge, for what is written there.
+        room: How wide and how high what is written on edges is at most.
         sides: Vertices that had better stand at the left (< 0) or right (> 0) end of their row: the state comes in from
             the left, and goes out to the right.
     """
@@ -70,7 +69,17 @@ class Request:
     groups: Sequence[Group]
     sides: Mapping[int, int]
     exits: Sequence[int] = ()
-    rooms: Mapping[Slot, Size] = field(default_factory=dict)
+    room: Size = (0.0, 0.0)
+
+    @property
+    def gap(self) -> float:
+        """Between neighbours: edges of two that bear names keep these apart."""
+        return max(GAP, self.room[0] - 24.0)
+
+    @property
+    def row_gap(self) -> float:
+        """Between rows: of an edge that bears a name a part is to be seen."""
+        return ROW_GAP + self.room[1]
 
 
 @dataclass(slots=True)
@@ -82,7 +91,7 @@ class BlockLayout:
         taps: The places in the lowest row where lines come in.
         exits: For each vertex from which a line goes out above, the way there.
         curves: Of edges within the block; from the tap on where the source is one.
-        notes: Where the words on an edge stand, or what room was asked for.
+        notes: Where the words on an edge stand.
         boxes: Around each group, outer ones first.
     """
 
@@ -214,7 +223,7 @@ def _source(request: Request, order: _Order | None) -> str:
     always keep an order asked for, but it follows that of the taps.)
     """
     graph = graphviz.Digraph()
-    graph.attr(rankdir="BT", nodesep=f"{GAP / 72:.3f}", ranksep=f"{ROW_GAP / 72:.3f}")
+    graph.attr(rankdir="BT", nodesep=f"{request.gap / 72:.3f}", ranksep=f"{request.row_gap / 72:.3f}")
     graph.attr("node", shape="box", fixedsize="true", label="")
     graph.attr("edge", arrowsize=f"{ARROW / 10:g}", fontsize=f"{NOTE_SIZE:g}")
     _add_vertices(graph, list(request.sizes), request.groups, request.sizes, [] if order is None else order.rows)
@@ -228,9 +237,6 @@ def _source(request: Request, order: _Order | None) -> str:
             attributes["weight"] = "1" if order is None else "4"
             attributes["minlen"] = "1" if order is None else str(max(order.row_of[edge.target], 1))
         words = "x" * len(edge_words(edge))
-        if edge.slot in request.rooms:
-            wide, high = request.rooms[edge.slot]
-            words = "\n".join(["x" * math.ceil(wide / width("x", NOTE_SIZE))] * math.ceil(high / NOTE_SIZE))
         graph.edge(str(edge.source), str(edge.target), words or None, **attributes)
     return str(graph.source)
 
@@ -323,19 +329,20 @@ def _plain(request: Request, depths: Mapping[int, int]) -> BlockLayout:
     rows: dict[int, list[int]] = {}
     for vertex in sorted(sizes):
         rows.setdefault(depths[vertex], []).append(vertex)
-    extents = {depth: sum(sizes[v][0] for v in row) + GAP * (len(row) - 1) for depth, row in rows.items()}
+    gap, row_gap = request.gap, request.row_gap
+    extents = {depth: sum(sizes[v][0] for v in row) + gap * (len(row) - 1) for depth, row in rows.items()}
     widest = max(extents.values(), default=0.0)
     taps = {source: (left - TRACK * lanes[source], 0.0) for source in request.taps}
     layout = BlockLayout({}, taps, {}, {}, {}, [], 0.0, 0.0)
-    y = ROW_GAP if request.taps else 0.0
+    y = row_gap if request.taps else 0.0
     for depth in sorted(rows):
-        x = left + GAP + (widest - extents[depth]) / 2
+        x = left + gap + (widest - extents[depth]) / 2
         height = max(sizes[v][1] for v in rows[depth])
         for vertex in rows[depth]:
             layout.centres[vertex] = x + sizes[vertex][0] / 2, y + height / 2
-            x += sizes[vertex][0] + GAP
-        y += height + ROW_GAP
-    layout.width, layout.height = left + GAP + widest, y - ROW_GAP
+            x += sizes[vertex][0] + gap
+        y += height + row_gap
+    layout.width, layout.height = left + gap + widest, y - row_gap
     _plain_curves(request, layout, {source: left - TRACK * lane for source, lane in lanes.items()}, depths)
     return layout
 

@@ -179,9 +179,10 @@ class _Writer:
     # ---- what is written on the picture
 
     def _add_marks(self) -> None:
-        for k, pill in enumerate(pills(self.folded, self.layout, self.lettering)):
+        marks = list(delays(self.graph, self.layout))
+        for k, pill in enumerate(pills(self.folded, self.layout, self.lettering, marks)):
             self._add_pill(k, pill)
-        for k, (board, words) in enumerate(delays(self.graph, self.layout)):
+        for k, (board, words) in enumerate(marks):
             self._add_board("delay", k, board, fillcolor=INK, style="filled", tooltip="the value of another time step")
             self._add_words(f"delay {k} words", words, fontsize=f"{NOTE_SIZE:g}")
         if self.scale is not None:

@@ -14,7 +14,9 @@ from typing import NamedTuple
 from .block_layout import TRACK, BlockLayout, Box, Size
 from .blocks import Block
 from .curves import Point
+from .labels import NOTE_SIZE, width
 from .routes import Lanes, Net
+from .words import step_words, title_width
 
 HEADER = 20.0  # for a column's title
 PAD = 12.0  # between a column's edge and what is in it
@@ -88,6 +90,7 @@ def lay_grid(
     turned: bool,
     room: float = 0.0,
     between: float = TRACK,
+    margin: float = 0.0,
 ) -> Grid:
     """Make room for everything.
 
@@ -99,12 +102,13 @@ def lay_grid(
         turned: Will time run downward in the end? Then titles stand left of what they are above now.
         room: How long words on edges between columns may be.
         between: How far from one another lanes run.
+        margin: Turned, how long titles and the names of branches may be.
     """
     grid = Grid(lanes, max(GAP, TRACK * (lanes.most + 1), TRACK * lanes.most + room - PAD + 14.0), between)
     _widths(grid, blocks, inside, HEADER if turned else PAD)
-    _heights(grid, blocks, inside, lines, leaves)
+    _heights(grid, blocks, inside, lines, leaves, margin)
     _trunks(grid, lines, leaves)
-    _frames(grid, blocks, inside, turned)
+    _frames(grid, blocks, inside, turned, margin)
     return grid
 
 
@@ -158,14 +162,18 @@ def _heights(
     inside: Mapping[int, BlockLayout],
     lines: Mapping[int, Sequence[int]],
     leaves: Mapping[int, Size],
+    margin: float,
 ) -> None:
     """From below, row by row: lines, blocks, lanes."""
     rows: dict[int, list[Block]] = {}
     topmost: dict[int, int] = {}
+    lowest: dict[int, int] = {}
     for block in blocks:
         rows.setdefault(block.place.row, []).append(block)
         if block.in_time:
-            topmost[block.column.phase] = max(block.place.row, topmost.get(block.column.phase, 0))
+            phase, row = block.column.phase, block.place.row
+            topmost[phase] = max(row, topmost.get(phase, row))
+            lowest[phase] = min(row, lowest.get(phase, row))
     running: dict[int, list[int]] = {}
     for source, where in lines.items():
         for row in where:
@@ -177,7 +185,7 @@ def _heights(
             grid.lines[source, row] = y + high / 2
             y += high + BRANCH
         grid.floor[row] = y
-        y += BRANCH + PAD
+        y += BRANCH + PAD + margin * (row in running or row in lowest.values())
         height = max(inside[id(block)].height for block in rows[row])
         for block in rows[row]:
             down = 0.0 if block.in_time else (height - inside[id(block)].height) / 2
@@ -197,7 +205,9 @@ def _trunks(grid: Grid, lines: Mapping[int, Sequence[int]], leaves: Mapping[int,
         grid.trunks[leaf] = edge + TRACK * (k + 1)
 
 
-def _frames(grid: Grid, blocks: Sequence[Block], inside: Mapping[int, BlockLayout], turned: bool) -> None:
+def _frames(
+    grid: Grid, blocks: Sequence[Block], inside: Mapping[int, BlockLayout], turned: bool, margin: float
+) -> None:
     """The frames of time steps, from the lowest to the highest row of their phase."""
     lowest: dict[int, float] = {}
     highest: dict[int, float] = {}
@@ -211,8 +221,10 @@ def _frames(grid: Grid, blocks: Sequence[Block], inside: Mapping[int, BlockLayou
         if block.in_time and block.place.column not in done:
             done.add(block.place.column)
             (left, right), phase = grid.spans[id(block)], block.column.phase
-            low, high = lowest[phase] - PAD, highest[phase] + PAD + (PAD if turned else HEADER)
-            middle = (left + HEADER / 2, lowest[phase] + HEADER) if turned else ((left + right) / 2, high - HEADER / 2)
+            low, high = lowest[phase] - PAD - margin, highest[phase] + PAD + (PAD if turned else HEADER)
+            middle = (left + right) / 2, high - HEADER / 2
+            if turned:
+                middle = left + HEADER / 2, low + PAD / 2 + title_width(block.column.steps) / 2
             grid.columns.append(Column(block.column.steps, (left, low, right, high), middle))
     steps: dict[int, list[int]] = {}
     for block in blocks:
@@ -222,5 +234,6 @@ def _frames(grid: Grid, blocks: Sequence[Block], inside: Mapping[int, BlockLayou
         if block.place.band:
             (left, right), (_, y) = grid.spans[id(block)], grid.origins[id(block)]
             low, high = y - PAD / 2, y + inside[id(block)].height + PAD / 2
-            middle = (left + HEADER / 2, low + 24.0) if turned else (left + 30.0, high - HEADER / 2)
+            half = width(step_words(steps[block.column.phase]), NOTE_SIZE) / 2 + PAD / 2
+            middle = (left + HEADER / 2, low + half) if turned else (left + half, high - HEADER / 2)
             grid.bands.append(Column(tuple(steps[block.column.phase]), (left, low, right, high), middle))

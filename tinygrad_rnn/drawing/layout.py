@@ -13,6 +13,7 @@ and draws nodes that are not there; the names beside the branches give the same 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -23,12 +24,12 @@ from .blocks import Block, Way, arrange
 from .boxes import Path, path_of, shared
 from .copies import find_copies
 from .curves import Curve, Point, joined, rounded, upward
-from .grid import Column, lay_grid
+from .grid import BRANCH, Column, lay_grid
 from .labels import NOTE_SIZE, box_size, visible, width
 from .model import Edge, Graph
-from .routes import Ends, Net, Standing, assign_lanes, connect, gather
+from .routes import Ends, Net, Standing, assign_lanes, connect, gather, side_for
 from .timeline import Timeline
-from .words import Lettering, Words, edge_words
+from .words import Lettering, Words, edge_words, title_width
 
 MOST_RUNS = 16  # different blocks that Graphviz is run for; where every step differs, none
 DELAY = 7.0  # a mark's side
@@ -51,7 +52,6 @@ class Layout:
         sizes: Of vertices.
         crossing: The edges between blocks.
         notes: Where words on edges stand.
-        rooms: Where weights' names on edges can stand.
         branch_names: What is written on edges from shared leaves, each leaf's name in the first place.
         branches: For each edge along a line that many share, with which of its points its own branch begins.
         stems: These lines: each one's source, and its way.
@@ -68,7 +68,6 @@ class Layout:
     centres: dict[int, Point] = field(default_factory=dict)
     curves: dict[Slot, Curve] = field(default_factory=dict)
     notes: dict[Slot, Point] = field(default_factory=dict)
-    rooms: dict[Slot, Point] = field(default_factory=dict)
     branch_names: dict[Slot, Words] = field(default_factory=dict)
     branches: dict[Slot, int] = field(default_factory=dict)
     stems: list[tuple[int, list[Point]]] = field(default_factory=list)
@@ -88,7 +87,6 @@ class Layout:
         self.centres = {vertex: move(centre) for vertex, centre in self.centres.items()}
         self.curves = {slot: curve.map(move) for slot, curve in self.curves.items()}
         self.notes = {slot: move(note) for slot, note in self.notes.items()}
-        self.rooms = {slot: move(room) for slot, room in self.rooms.items()}
         self.stems = [(source, [move(point) for point in points]) for source, points in self.stems]
         self.branch_names = {slot: Words(text, move(place)) for slot, (text, place) in self.branch_names.items()}
 
@@ -139,12 +137,23 @@ class _Builder:
         self.lanes = assign_lanes(across, gathering, trunks, ends)
         sizes = {leaf: self.sizes[leaf] for leaf in self.arrangement.shared}
         delay = self.lettering.delay and (self.lettering.delay + 2 * DELAY if self.turned else NOTE_SIZE + DELAY + 3.0)
-        room, between = self.lettering.room, max(TRACK, delay)
-        self.grid = lay_grid(self.blocks, self.inside, self.lanes, sources, sizes, self.turned, room, between)
+        wide, high = self.lettering.room
+        room, between = high if self.turned else wide, max(TRACK, delay)
+        margin = self._margin() if self.turned else 0.0
+        self.grid = lay_grid(self.blocks, self.inside, self.lanes, sources, sizes, self.turned, room, between, margin)
         self._fill_blocks()
         self._draw_lines(sources, trunks)
         self._connect(ends)
         return self.layout
+
+    def _margin(self) -> float:
+        """Where time runs downward: room for titles, and for the names of branches, left of what is in a step."""
+        titles = (title_width(block.column.steps) for block in self.blocks if block.in_time)
+        leaves = [edge for edge in self.edges[Way.LINE] if self.arrangement.block_of[edge.source] is None]
+        names = (
+            width(visible(name), NOTE_SIZE) for edge in leaves for name in self.lettering.branch(edge, self.graph)[:1]
+        )
+        return max(*titles, *(name + 11 - BRANCH for name in names), 0.0, 0.0)
 
     def _sides(self) -> dict[int, int]:
         """Of each vertex: how many edges go to blocks on the right, less those to the left."""
@@ -159,6 +168,10 @@ class _Builder:
     def _make_room(self) -> None:
         """Sizes of boxes. Copies of a step may have longer words than the original: the longest decide."""
         sizes = self.layout.sizes = [box_size(lines) for lines in self.layout.lines]
+        for vertex, count in Counter(edge.target for edge in self.edges[Way.ACROSS] if edge.folded).items():
+            wide, high = sizes[vertex]
+            least = side_for(count)
+            sizes[vertex] = (max(wide, least), high) if self.turned else (wide, max(high, least))
         for block in self.blocks:
             for vertex, original in block.originals.items():
                 sizes[original] = max(sizes[original][0], sizes[vertex][0]), max(sizes[original][1], sizes[vertex][1])
@@ -206,17 +219,16 @@ class _Builder:
                         self.begun[tap] = edge.slot
                     taps[tap] = None
         sizes = {vertex: self.sizes[vertex] for vertex in (*block.operations, *block.leaves)}
-        return lay_out(Request(sizes, list(taps), edges, groups, self.sides, block.exits, self._rooms(edges)), plain)
+        return lay_out(Request(sizes, list(taps), edges, groups, self.sides, block.exits, self._room(edges)), plain)
 
-    def _rooms(self, edges: Sequence[Edge]) -> dict[Slot, Size]:
-        """For weights' names on several edges that stand close together; beside a single one there is room."""
-        counts = {
-            edge.slot: self.lettering.on_edges[edge.slot] for edge in edges if edge.slot in self.lettering.on_edges
-        }
-        if len(counts) < 2:
-            return {}
-        sizes = {slot: (self.lettering.room + 8.0, 13.0 * count) for slot, count in counts.items()}
-        return {slot: (high, wide) for slot, (wide, high) in sizes.items()} if self.turned else sizes
+    def _room(self, edges: Sequence[Edge]) -> Size:
+        """For weights' names on edges; where several come to one vertex, for one below the other."""
+        written = [edge for edge in edges if self.lettering.is_written_on(edge.slot)]
+        if not written:
+            return 0.0, 0.0
+        several = max(Counter(edge.target for edge in written).values()) > 1
+        wide, high = self.lettering.room[::-1] if self.turned else self.lettering.room
+        return wide, high * (1 + several)
 
     def _path(self, vertex: int) -> Path:
         return path_of(self.graph.vertices[vertex].path)
@@ -233,8 +245,7 @@ class _Builder:
                     if slot in inside.curves:
                         self.layout.curves[edge.slot] = inside.curves[slot].map(move)
                     if slot in inside.notes:
-                        notes = self.layout.rooms if edge.slot in self.lettering.on_edges else self.layout.notes
-                        notes[edge.slot] = move(inside.notes[slot])
+                        self.layout.notes[edge.slot] = move(inside.notes[slot])
             vertex_of = {original: vertex for vertex, original in original_of.items()}
             for group, (a, b, c, d) in inside.boxes:
                 member = next((vertex_of[original] for original in group.members if original in vertex_of), None)

@@ -40,11 +40,12 @@ def legend(scale: GradientScale, layout: Layout) -> Iterator[tuple[Box, Paint, W
     tops = [column.box[3] for column in layout.columns] + [y + 20 for _, y in layout.centres.values()]
     tops += [y for curve in layout.curves.values() for _, y in curve.points]
     y = max(tops) + 34
-    wide = 34.0
     step = max(1, round((scale.high - scale.low) / 8))
-    for k, power in enumerate(range(scale.low, scale.high + 1, step)):
+    powers = range(scale.low, scale.high + 1, step)
+    texts = [f"≤ 1e{power}" if scale.beyond and power == scale.low else f"1e{power}" for power in powers]
+    wide = max(34.0, *(width(text, NOTE_SIZE) + 4.0 for text in texts))
+    for k, (power, words) in enumerate(zip(powers, texts, strict=True)):
         x = left + k * wide
-        words = f"≤ 1e{power}" if scale.beyond and power == scale.low else f"1e{power}"
         yield (x, y, x + wide, y + 9), scale.paint(10.0**power), Words(words, (x + wide / 2, y - 7))
         last = x + wide
     others = [(NO_GRADIENT, "none"), *([(NOT_FINITE, "inf, nan")] if scale.not_finite else [])]

@@ -18,7 +18,8 @@ from .model import Edge
 
 Net: TypeAlias = tuple[str, int]  # all edges "from" a source, or "into" a target, and as late, that go by one lane
 Key = TypeVar("Key")
-_ASIDE = 5.0  # between the ends of lines on one side of a box
+_ASIDE = 9.0  # between the ends of lines on one side of a box: as much as a weight's name on one of them needs
+_CORNER = 4.0  # where none ends
 
 
 class Ends(NamedTuple):
@@ -132,6 +133,11 @@ def stacked(stretches: Mapping[Key, tuple[int, int]]) -> dict[Key, int]:
     return number
 
 
+def side_for(count: int) -> float:
+    """How long a box's side must be for so many lines to end there."""
+    return 2 * (_ASIDE * (count // 2) + _CORNER)
+
+
 class Standing(NamedTuple):
     """A vertex as lines from other blocks find it.
 
@@ -201,8 +207,10 @@ def arriving(vertex: Standing, side: int, count: int) -> tuple[list[Point], Poin
     """Corners of the way into a vertex from the edge of its block, and its tip; ``count`` others came before."""
     (x, y), (w, h) = vertex.centre, vertex.size
     outer = vertex.right if side > 0 else vertex.left
-    aside = _ASIDE * ((count % 3 + 1) // 2) * (-1) ** count  # 0, -5, 5: that several arrows can be told apart
-    if vertex.last if side > 0 else vertex.first:
+    level = vertex.last if side > 0 else vertex.first
+    count %= 1 + 2 * int(((h / 2 if level else w / 4) - _CORNER) / _ASIDE)  # as many as there is room for
+    aside = _ASIDE * ((count + 1) // 2) * (-1) ** count  # 0, -9, 9, ...: that several arrows can be told apart
+    if level:
         tip = x + side * w / 2, y + aside
         return [(outer, tip[1]), (tip[0] + side * ARROW, tip[1])], tip
     tip = x + side * w / 4 + aside, y - h / 2

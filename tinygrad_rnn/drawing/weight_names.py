@@ -1,25 +1,36 @@
-"""Where weights' names stand that are written on edges, or at the foot of boxes: where there is room."""
+"""Where weights' names stand: on the edges along which they act, like beads on a string; or at the foot of boxes.
+
+A name that stands on its edge cannot be taken for another one's. It keeps off boxes, words and all other edges, as near
+to the end of its own as there is room for it; where there is none on the edge, it stands close beside it.
+"""
 
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Collection, Iterator, Sequence
+from itertools import pairwise
 from typing import NamedTuple, TypeAlias
 
 from .block_layout import Box, Slot
-from .curves import Curve, Point, at
-from .fold import Folded, Tag
-from .labels import SIZE, width
+from .curves import Curve, Point
+from .fold import Folded
+from .labels import NOTE_SIZE, SIZE, visible, width
 from .layout import Layout
-from .words import Lettering, step_words
+from .words import NAME_HEIGHT, Bunch, Lettering, Words, step_words, title_width
 
-_HIGH = 12.0  # of a name
-_TRIED = 6  # places in each direction
+_STEP = 5.0  # from one place that is tried to the next
+_REACH = 900.0  # how far from an edge's end its names may stand
+_MARGIN = 2.0  # around names
+# What it costs a place, in points of distance from the edge's end:
+_BESIDE = 60.0  # not to be on the edge
+_TOGETHER = 90.0  # to be on several edges from one box to another
+_HIDDEN = 1000.0  # to hide something
 _CELL = 100.0  # in which things are looked for
 _STRAIGHT = 0.01  # how much a line may rise that is level
+_FEW = 8  # edges that share a line and are told apart
 
-End: TypeAlias = tuple[int, Point | bool]  # a box, and where an edge ends: on its left or not, or at which place
+_End: TypeAlias = tuple[tuple[int, ...], bool, int, int]  # whose names, at which end of an edge, and where that is
 
 
 class Pill(NamedTuple):
@@ -30,126 +41,129 @@ class Pill(NamedTuple):
     tooltip: list[str]
     centre: Point
     width: float
-    height: float = _HIGH
-
-    def at(self, centre: Point) -> Pill:
-        """The same in another place."""
-        return self._replace(centre=centre)
+    height: float = NAME_HEIGHT
 
     @property
     def area(self) -> Box:
         """Left, lower, right, upper."""
-        (x, y), wide, high = self.centre, self.width, self.height
-        return x - wide / 2, y - high / 2, x + wide / 2, y + high / 2
+        return _around(self.centre, (self.width, self.height))
 
 
-class _Place(NamedTuple):
-    """Where a name may stand, beside which point of its edge, and how many others would fit between."""
+def pills(
+    folded: Folded, layout: Layout, lettering: Lettering, marks: Sequence[tuple[Box, Words]] = ()
+) -> Iterator[Pill]:
+    """The weights' names.
 
-    centre: Point
-    beside: Point
-    between: int
-
-
-def pills(folded: Folded, layout: Layout, lettering: Lettering) -> Iterator[Pill]:
-    """The weights' names: beside the end of an edge, clear of other lines if that can be; or at the foot of a box."""
+    Args:
+        marks: What else is written over the picture.
+    """
     if not folded.tags:
         return
-    taken, lines = _taken(layout), _Lines(layout)
-    written: Counter[Slot] = Counter()
-    for slot, tag, end in _at_edges(folded, layout):
-        text, wide = lettering.pill(tag), lettering.pill_width(tag)
-        pill = Pill(tag.leaf, text, lettering.pill_tooltip(tag), (0.0, 0.0), wide)
-        places = list(_places(layout.curves[slot], tag.at_end, isinstance(end[1], bool), wide))
-        if slot in layout.rooms:
-            places = [*_in_room(written[slot], slot, layout, lettering, wide), *places]
-        written[slot] += 1
-        free = [place for place in places if taken.is_free(pill.at(place.centre).area)] or places
-        pill = pill.at(lines.clearest(pill, free, slot))
-        taken.add(pill.area)
-        yield pill
+    taken, lines = _taken(layout, marks), _Lines(layout)
+    source = {edge.slot: edge.source for edge in folded.graph.edges}
+    ends: dict[tuple[int, int], list[Slot]] = {}
+    for edge in folded.graph.edges:
+        ends.setdefault((edge.source, edge.target), []).append(edge.slot)
+    for bunch, own in _bunches(folded, layout, lettering):
+        others = [slot for slot in ends[source[bunch.slot], bunch.slot[0]] if slot not in own]
+        centre = _place(bunch, own, others, layout, taken, lines)
+        taken.add(_around(centre, bunch.size))
+        yield from _written(bunch, centre, lettering)
     for i, tags in lettering.in_boxes.items():
         (x, y), (_, high) = layout.centres[i], layout.sizes[i]
         left = x - sum(lettering.pill_width(tag) + 3 for tag in tags) / 2
         for tag in tags:
             wide = lettering.pill_width(tag)
-            centre = left + wide / 2, y - high / 2 + _HIGH / 2 + 4
+            centre = left + wide / 2, y - high / 2 + NAME_HEIGHT / 2 + 4
             yield Pill(tag.leaf, lettering.pill(tag), lettering.pill_tooltip(tag), centre, wide)
             left += wide + 3
 
 
-def _at_edges(folded: Folded, layout: Layout) -> Iterator[tuple[Slot, Tag, End]]:
-    """What is written on which edges; a weight on edges that arrive together, or leave together, is written once."""
-    sources = {edge.slot: edge.source for edge in folded.graph.edges}
-    together: dict[tuple[int, bool, End], list[tuple[Slot, Tag]]] = {}
-    for tag in folded.tags:
-        if tag.slot is not None:
-            curve = layout.curves[tag.slot]
-            box, point = (tag.slot[0], curve.tip) if tag.at_end else (sources[tag.slot], curve.points[0])
-            together.setdefault((tag.leaf, tag.at_end, _end(box, point, layout)), []).append((tag.slot, tag))
-    for (_, _, end), those in together.items():
-        slot, tag = those[0]
-        yield slot, tag._replace(uses=tuple(dict.fromkeys(use for _, one in those for use in one.uses))), end
+def _bunches(folded: Folded, layout: Layout, lettering: Lettering) -> Iterator[tuple[Bunch, set[Slot]]]:
+    """What is written on which edges. Edges that arrive at one point, or leave from one, bear the same names once."""
+    together: dict[_End, list[Bunch]] = {}
+    for bunch in lettering.bunches.values():
+        points, tip = layout.curves[bunch.slot]
+        x, y = tip if bunch.at_end else points[0]
+        leaves = tuple(sorted(tag.leaf for tag in bunch.tags))
+        together.setdefault((leaves, bunch.at_end, round(x), round(y)), []).append(bunch)
+    for those in together.values():
+        uses: dict[int, dict[int, None]] = {}
+        for bunch in those:
+            for tag in bunch.tags:
+                uses.setdefault(tag.leaf, {}).update(dict.fromkeys(tag.uses))
+        tags = [tag._replace(uses=tuple(uses[tag.leaf])) for tag in those[0].tags]
+        yield lettering.bunch(those[0].slot, tags), {bunch.slot for bunch in those}
 
 
-def _end(box: int, point: Point, layout: Layout) -> End:
-    (x, y), (wide, high) = layout.centres[box], layout.sizes[box]
-    beside = abs(point[0] - x) / wide > abs(point[1] - y) / high
-    return box, point[0] < x if beside else point
+def _written(bunch: Bunch, centre: Point, lettering: Lettering) -> Iterator[Pill]:
+    """The names of a bunch, in columns side by side."""
+    (x, y), (wide, high) = centre, bunch.size
+    left = x - wide / 2
+    for column, extent in zip(bunch.columns, bunch.widths, strict=True):
+        top = y + len(column) * high / (2 * max(map(len, bunch.columns)))
+        for k, tag in enumerate(column):
+            place = left + extent / 2, top - (k + 0.5) * (NAME_HEIGHT + 1)
+            yield Pill(tag.leaf, lettering.pill(tag), lettering.pill_tooltip(tag), place, lettering.pill_width(tag))
+        left += extent + 1
 
 
-def _places(curve: Curve, at_end: bool, level: bool, wide: float) -> Iterator[_Place]:
-    """Where a weight's name may stand at an end of its edge, the best place first.
+def _place(
+    bunch: Bunch, own: Collection[Slot], others: Collection[Slot], layout: Layout, taken: _Taken, lines: _Lines
+) -> Point:
+    """The middle of a bunch: on its edge, or close beside it, near the end, where it hides nothing if that can be.
 
     Args:
-        level: Does the edge end there at the side of a box?
+        own: Its edges.
+        others: What else leads from the same box to the same.
     """
-    points, tip = curve
-    start, end = (points[-4], tip) if at_end else (points[0], points[3])
-    if level:
-        (x, y), away = (end, -1.0) if at_end else (start, 1.0)
-        x += away * math.copysign(1.0, end[0] - start[0]) * (wide / 2 + 9)
-        for k in range(_TRIED):
-            for way in (1.0, -1.0):
-                yield _Place((x, y + way * (_HIGH / 2 + 3 + k * (_HIGH + 1))), (x, y), k)
-    else:
-        side = -1.0 if points[0][0] < tip[0] - 5 else 1.0
-        a, b, c, d = points[-4:] if at_end else points[:4]
-        x, y = at(a, b, c, d, 0.5)
-        for k in range(_TRIED):
-            for way in (side, -side):
-                yield _Place((x + way * (wide / 2 + 4 + k * (wide + 3)), y), (x, y), k)
-        yield from (_Place((x + side * (wide / 2 + 4), y - k * (_HIGH + 1)), (x, y), k) for k in range(1, _TRIED))
+    curve = layout.curves[bunch.slot]
+    arrow = [curve.tip, curve.points[-1]]
+    both = {*own, *others}
+    best, place = math.inf, curve.tip
+    for (x, y), level, far in _along(curve, bunch.at_end):
+        if far >= best:
+            break
+        for beside in (0.0, 1.0, -1.0):
+            wide, high = bunch.size
+            away = beside * ((high if level else wide) / 2 + _MARGIN)
+            centre = (x, y + away) if level else (x + away, y)
+            area = _around(centre, (wide + 2 * _MARGIN, high + 2 * _MARGIN))
+            cost = far + _BESIDE * bool(beside)
+            cost += _HIDDEN * (taken.count(area) + any(_is_in(point, area) for point in arrow))
+            if cost < best and (crossed := lines.others(area, own)):
+                together = others and not beside and not lines.others(area, both)
+                cost += _TOGETHER if together else _HIDDEN * crossed
+            if cost < best:
+                best, place = cost, centre
+    return place
 
 
-def _in_room(k: int, slot: Slot, layout: Layout, lettering: Lettering, wide: float) -> Iterator[_Place]:
-    """Where a weight's name may stand, as the k-th of its edge, in the room kept for these: close to the edge."""
-    (x, y), step, others = layout.rooms[slot], _HIGH + 1, lettering.on_edges[slot] - 1
-    top = y + others * step / 2
-    if layout.turned:
-        axis, low, high = 1, x - wide / 2, x + wide / 2
-    else:
-        axis, low, high = 0, top - others * step - _HIGH / 2, top + _HIGH / 2
-    passed: list[float] = []  # where the edge runs beside all these names
-    for start, end in layout.curves[slot].pieces():
-        (a, u), (b, v) = sorted([(start[1 - axis], start[axis]), (end[1 - axis], end[axis])])
-        if a < high and low < b:
-            passed += [u + (v - u) * (min(max(height, a), b) - a) / (b - a) for height in (low, high)]
-    if passed and layout.turned:
-        near, way = (max(passed), 1.0) if y > passed[0] else (min(passed), -1.0)
-        yield _Place((x, near + way * (_HIGH / 2 + 4 + k * step)), (x, near), -1)
-    elif passed:
-        near, way = (max(passed), 1.0) if x > passed[0] else (min(passed), -1.0)
-        yield _Place((near + way * (wide / 2 + 4), top - k * step), (near, top - k * step), -1)
-    yield _Place((x, top - k * step), (x, y), -1)
+def _along(curve: Curve, from_end: bool) -> Iterator[tuple[Point, bool, float]]:
+    """Points along a curve from one of its ends, whether it is more level than steep there, and how far that is."""
+    pieces = list(curve.pieces())
+    if from_end:
+        pieces = [(end, start) for start, end in reversed(pieces)]
+    passed, due = 0.0, _STEP
+    for (x, y), (u, v) in pieces:
+        length = math.dist((x, y), (u, v))
+        while due <= passed + length and due < _REACH:
+            part = (due - passed) / length
+            yield (x + (u - x) * part, y + (v - y) * part), abs(u - x) >= abs(v - y), due
+            due += _STEP
+        passed += length
+    if due == _STEP:  # shorter than a step
+        yield pieces[0][0], True, 0.0
 
 
-def _hull(area: Box, point: Point) -> Box:
-    """From a name to the point beside which it stands: what else runs there, one might take the name for that one's."""
-    (left, lower, right, upper), (x, y) = area, point
-    if left <= x <= right:
-        return left, min(lower, y), right, max(upper, y)
-    return min(left, x), lower, max(right, x), upper
+def _around(centre: Point, size: tuple[float, float]) -> Box:
+    (x, y), (wide, high) = centre, size
+    return x - wide / 2, y - high / 2, x + wide / 2, y + high / 2
+
+
+def _is_in(point: Point, area: Box) -> bool:
+    left, lower, right, upper = area
+    return left < point[0] < right and lower < point[1] < upper
 
 
 class _Taken:
@@ -163,93 +177,83 @@ class _Taken:
         for cell in _cells(area):
             self._areas.setdefault(cell, []).append(area)
 
-    def is_free(self, area: Box) -> bool:
-        """Does it touch none of those added?"""
+    def count(self, area: Box) -> int:
+        """How many of those added does it touch?"""
         a, b, c, d = area
-        return not any(
-            a < right and left < c and b < upper and lower < d
-            for cell in _cells(area)
-            for left, lower, right, upper in self._areas.get(cell, ())
-        )
+        those = {one for cell in _cells(area) for one in self._areas.get(cell, ())}
+        return sum(a < right and left < c and b < upper and lower < d for left, lower, right, upper in those)
 
 
 class _Stretch(NamedTuple):
-    start: Point
-    end: Point
-    owners: set[Slot]
+    """A part of a line, and whose edges' it is; None: of more than a few."""
+
+    low: float
+    high: float
+    owners: frozenset[Slot] | None
+
+    def is_others(self, own: Collection[Slot]) -> bool:
+        """Does it belong to any but these?"""
+        return len(own) <= _FEW if self.owners is None else not self.owners <= set(own)
 
 
 class _Lines:
-    """All edges' ways, as straight stretches, found by where they are.
+    """All edges' ways, found by where they are.
 
-    Edges share lanes, many of them one that is as long as the picture: what lies in one line is one stretch.
+    Edges share lanes, many of them one that is as long as the picture: what is level or upright is kept by its height,
+    as stretches that do not overlap; only the short pieces of bends are kept by the cells that they pass through.
     """
 
     def __init__(self, layout: Layout) -> None:
-        self._stretches: dict[tuple[int, int], list[_Stretch]] = {}
-        in_line: dict[tuple[int, float], list[tuple[float, float, Slot]]] = {}  # of each axis and height there
+        self._bends: dict[tuple[int, int], list[tuple[Point, Point, Slot]]] = {}
+        parts: tuple[dict[float, list[tuple[float, float, Slot]]], ...] = ({}, {})
         for slot, curve in layout.curves.items():
             for start, end in curve.pieces():
-                self._sort(start, end, slot, in_line)
-        for (axis, height), parts in in_line.items():
-            for low, high, owners in _united(parts):
-                start, end = ((low, height), (high, height)) if axis == 0 else ((height, low), (height, high))
-                self._add(start, end, owners)
+                axis = next((axis for axis in (0, 1) if abs(start[1 - axis] - end[1 - axis]) < _STRAIGHT), None)
+                if axis is None:
+                    self._add_bend(start, end, slot)
+                else:
+                    low, high = sorted((start[axis], end[axis]))
+                    parts[axis].setdefault(round(start[1 - axis], 1), []).append((low, high, slot))
+        self._straight = [{height: list(_stretches(those)) for height, those in part.items()} for part in parts]
+        self._heights = [sorted(part) for part in parts]
 
-    def _sort(
-        self, start: Point, end: Point, slot: Slot, in_line: dict[tuple[int, float], list[tuple[float, float, Slot]]]
-    ) -> None:
-        for axis in (0, 1):
-            if abs(start[1 - axis] - end[1 - axis]) < _STRAIGHT:
-                low, high = sorted((start[axis], end[axis]))
-                in_line.setdefault((axis, round(start[1 - axis], 1)), []).append((low, high, slot))
-                return
-        self._add(start, end, {slot})
-
-    def _add(self, start: Point, end: Point, owners: set[Slot]) -> None:
+    def _add_bend(self, start: Point, end: Point, slot: Slot) -> None:
         (x, y), (u, v) = start, end
-        count = 1 + int(math.dist(start, end) / _CELL)
-        for k in range(count):
-            one = x + (u - x) * k / count, y + (v - y) * k / count
-            other = x + (u - x) * (k + 1) / count, y + (v - y) * (k + 1) / count
-            for cell in _cells(
-                (min(one[0], other[0]), min(one[1], other[1]), max(one[0], other[0]), max(one[1], other[1]))
-            ):
-                self._stretches.setdefault(cell, []).append(_Stretch(one, other, owners))
+        for cell in _cells((min(x, u), min(y, v), max(x, u), max(y, v))):
+            self._bends.setdefault(cell, []).append((start, end, slot))
 
-    def clearest(self, pill: Pill, places: Sequence[_Place], own: Slot) -> Point:
-        """The nearest place where no other edge runs under a name, nor between it and its own; if none, a near one."""
-
-        def crossed(place: _Place) -> tuple[int, int, int]:
-            area = pill.at(place.centre).area
-            others, between = self._crossing(area, own), self._crossing(_hull(area, place.beside), own)
-            return others, between, self._crossing(area) - others
-
-        found = {place: crossed(place) for place in places}
-        clear = [place for place in places if found[place][:2] == (0, 0)]
-        if clear:
-            return min(clear, key=lambda place: (place.between, found[place])).centre
-        return min(places[:4], key=lambda place: found[place]).centre
-
-    def _crossing(self, area: Box, but: Slot | None = None) -> int:
-        """How many stretches of edges run through an area, but those of one edge."""
-        those = (one for cell in _cells(area) for one in self._stretches.get(cell, ()))
-        return sum(one.owners != {but} and _crosses(one.start, one.end, area) for one in those)
+    def others(self, area: Box, own: Collection[Slot]) -> int:
+        """How many stretches of other edges run through an area."""
+        bends = {one for cell in _cells(area) for one in self._bends.get(cell, ()) if one[2] not in own}
+        found = sum(_crosses(start, end, area) for start, end, _ in bends)
+        for axis in (0, 1):
+            low, high, heights = area[axis], area[axis + 2], self._heights[axis]
+            for height in heights[bisect_right(heights, area[1 - axis]) : bisect_left(heights, area[3 - axis])]:
+                those = self._straight[axis][height]
+                k = bisect_right(those, low, key=lambda one: one.high)
+                while k < len(those) and those[k].low < high:
+                    found += those[k].is_others(own)
+                    k += 1
+        return found
 
 
-def _united(parts: list[tuple[float, float, Slot]]) -> Iterator[tuple[float, float, set[Slot]]]:
-    """Stretches of one line, those that touch put together; of more than two that own one, two."""
-    united: tuple[float, float, set[Slot]] | None = None
-    for low, high, slot in sorted(parts):
-        if united is None or low > united[1]:
-            if united is not None:
-                yield united
-            united = low, high, {slot}
-        else:
-            owners = united[2] | {slot} if len(united[2]) < 2 else united[2]
-            united = united[0], max(united[1], high), owners
-    if united is not None:
-        yield united
+def _stretches(parts: Sequence[tuple[float, float, Slot]]) -> Iterator[_Stretch]:
+    """What lies in one line, as stretches that do not overlap, in order."""
+    begins: dict[float, list[Slot]] = {}
+    ends: dict[float, list[Slot]] = {}
+    for low, high, slot in parts:
+        begins.setdefault(low, []).append(slot)
+        ends.setdefault(high, []).append(slot)
+    there: dict[Slot, int] = {}  # and how many of its parts
+    for low, high in pairwise(sorted(begins.keys() | ends.keys())):
+        for slot in begins.get(low, ()):
+            there[slot] = there.get(slot, 0) + 1
+        for slot in ends.get(low, ()):
+            there[slot] = there.get(slot, 0) - 1
+            if not there[slot]:
+                del there[slot]
+        if there:
+            yield _Stretch(low, high, frozenset(there) if len(there) <= _FEW else None)
 
 
 def _cells(area: Box) -> Iterator[tuple[int, int]]:
@@ -271,13 +275,17 @@ def _crosses(start: Point, end: Point, area: Box) -> bool:
     return first < last
 
 
-def _taken(layout: Layout) -> _Taken:
-    """Boxes, and titles of time steps."""
+def _taken(layout: Layout, marks: Sequence[tuple[Box, Words]]) -> _Taken:
+    """Boxes, and all that is written."""
     taken = _Taken()
-    for i, (x, y) in layout.centres.items():
-        wide, high = layout.sizes[i]
-        taken.add((x - wide / 2, y - high / 2, x + wide / 2, y + high / 2))
+    for i, centre in layout.centres.items():
+        taken.add(_around(centre, layout.sizes[i]))
     for column in layout.columns:
-        (x, y), wide = column.middle, 1.25 * width(step_words(column.steps))  # bold
-        taken.add((x - wide / 2, y - SIZE / 2, x + wide / 2, y + SIZE / 2))
+        taken.add(_around(column.middle, (title_width(column.steps), SIZE)))
+    notes = [Words(step_words(band.steps), band.middle) for band in layout.bands]
+    for area, words in marks:
+        taken.add(area)
+        notes.append(words)
+    for text, place in (*notes, *layout.branch_names.values()):
+        taken.add(_around(place, (width(visible(text), NOTE_SIZE), NOTE_SIZE)))
     return taken

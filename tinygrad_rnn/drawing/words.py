@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NamedTuple
 
 from .colours import GradientScale, norm_words
@@ -14,6 +14,9 @@ from .labels import NOTE_SIZE, shape_words, shortened, visible, width
 from .measures import largest
 from .model import Edge, Graph, Vertex
 
+NAME_HEIGHT = 12.0  # of a weight's name on an edge
+_COLUMN = 4  # names of weights one below the other
+
 
 class Words(NamedTuple):
     """A line of text, and its middle."""
@@ -22,9 +25,41 @@ class Words(NamedTuple):
     place: Point
 
 
+class Bunch(NamedTuple):
+    """The weights that are written at one end of an edge, in columns.
+
+    Attributes:
+        widths: Of the columns.
+    """
+
+    slot: Slot
+    columns: list[list[Tag]]
+    widths: list[float]
+
+    @property
+    def tags(self) -> list[Tag]:
+        """All of them."""
+        return [tag for column in self.columns for tag in column]
+
+    @property
+    def at_end(self) -> bool:
+        """At the edge's end, or else at its beginning."""
+        return self.columns[0][0].at_end
+
+    @property
+    def size(self) -> tuple[float, float]:
+        """Width and height."""
+        return sum(self.widths) + len(self.widths) - 1, max(map(len, self.columns)) * (NAME_HEIGHT + 1)
+
+
 def step_words(steps: Sequence[int]) -> str:
     """Time steps in words: ``t = 3``, or from the first to the last."""
     return f"t = {steps[0]}" if len(steps) == 1 else f"t = {min(steps)} … {max(steps)}"
+
+
+def title_width(steps: Sequence[int]) -> float:
+    """How wide the title of a column is, which is bold."""
+    return 1.25 * width(step_words(steps))
 
 
 def vertex_lines(vertex: Vertex) -> list[str]:
@@ -99,7 +134,7 @@ def edge_tooltip(edge: Edge, source: str, target: str, gradients: bool) -> list[
     return lines
 
 
-@dataclass(slots=True)
+@dataclass
 class Lettering:
     """All words of one picture, which layout makes room for.
 
@@ -108,8 +143,7 @@ class Lettering:
         in_boxes: For each vertex the weights written in it.
         scale: Of gradients, if they are shown.
         values: Are they shown?
-        room: How wide the widest weight is that is written on an edge.
-        on_edges: How many weights are written on each edge.
+        bunches: What is written at the ends of edges, by edge and whether it is its end.
         delay: How wide the widest delay is; 0 where there is none.
     """
 
@@ -118,20 +152,20 @@ class Lettering:
     values: bool
     recorded: Graph
     in_boxes: dict[int, list[Tag]] = field(default_factory=dict)
-    room: float = 0.0
-    on_edges: Counter[Slot] = field(default_factory=Counter)
+    bunches: dict[tuple[Slot, bool], Bunch] = field(default_factory=dict)
     delay: float = 0.0
 
     @classmethod
     def of(cls, folded: Folded, recorded: Graph, scale: GradientScale | None, values: bool) -> Lettering:
         """The words of a folded graph."""
         lettering = cls([], scale, values, recorded)
+        at_edges: dict[tuple[Slot, bool], list[Tag]] = {}
         for tag in folded.tags:
             if tag.slot is None:
                 lettering.in_boxes.setdefault(tag.box, []).append(tag)
             else:
-                lettering.room = max(lettering.room, lettering.pill_width(tag))
-                lettering.on_edges[tag.slot] += 1
+                at_edges.setdefault((tag.slot, tag.at_end), []).append(tag)
+        lettering.bunches = {end: lettering.bunch(end[0], tags) for end, tags in at_edges.items()}
         for i, vertex in enumerate(folded.graph.vertices):
             lines = vertex_lines(vertex)
             if values and vertex.values is not None:
@@ -146,6 +180,21 @@ class Lettering:
             if edge.delay:
                 lettering.delay = max(lettering.delay, width(delay_words(edge), NOTE_SIZE))
         return lettering
+
+    def bunch(self, slot: Slot, tags: Sequence[Tag]) -> Bunch:
+        """Weights written at one end of an edge."""
+        columns = [list(tags[k : k + _COLUMN]) for k in range(0, len(tags), _COLUMN)]
+        return Bunch(slot, columns, [max(map(self.pill_width, column)) for column in columns])
+
+    def is_written_on(self, slot: Slot) -> bool:
+        """Does an edge bear the names of weights?"""
+        return (slot, False) in self.bunches or (slot, True) in self.bunches
+
+    @cached_property
+    def room(self) -> tuple[float, float]:
+        """How wide and how high what is written on edges is at most."""
+        sizes = [bunch.size for bunch in self.bunches.values()]
+        return max((wide for wide, _ in sizes), default=0.0), max((high for _, high in sizes), default=0.0)
 
     def written(self, i: int, vertex: Vertex) -> list[str]:
         """The lines on a vertex, without what is written there by itself."""
