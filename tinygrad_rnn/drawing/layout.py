@@ -32,6 +32,7 @@ from .timeline import Timeline
 from .words import Lettering, Words, edge_words, title_width
 
 MOST_RUNS = 16  # different blocks that Graphviz is run for; where every step differs, none
+_MOST_ASIDE = 7  # edges for which a box is made higher, so that each ends in a place of its own
 DELAY = 7.0  # a mark's side
 MODULE_LEVELS = 2  # of modules within a step that are framed
 
@@ -169,9 +170,9 @@ class _Builder:
         """Sizes of boxes. Copies of a step may have longer words than the original: the longest decide."""
         sizes = self.layout.sizes = [box_size(lines) for lines in self.layout.lines]
         for vertex, count in Counter(edge.target for edge in self.edges[Way.ACROSS] if edge.folded).items():
-            wide, high = sizes[vertex]
-            least = side_for(count)
-            sizes[vertex] = (max(wide, least), high) if self.turned else (wide, max(high, least))
+            if self.arrangement.home(vertex).in_time:  # elsewhere many arrive as one
+                (wide, high), least = sizes[vertex], side_for(min(count, _MOST_ASIDE))
+                sizes[vertex] = (max(wide, least), high) if self.turned else (wide, max(high, least))
         for block in self.blocks:
             for vertex, original in block.originals.items():
                 sizes[original] = max(sizes[original][0], sizes[vertex][0]), max(sizes[original][1], sizes[vertex][1])
