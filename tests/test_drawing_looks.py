@@ -306,6 +306,6 @@ def lines_run(net, length, options):
     ids=lambda value: getattr(value, "__name__", str(value)),
 )
 def test_work_grows_with_the_number_of_steps_not_with_its_square(net, options):
-    """Ten times the steps, at most eleven times the lines of Python; where lanes are to be found among many, thirteen."""
+    """Ten times the steps, at most eleven times the lines of Python; where each finds its lane among many, thirteen."""
     few, many = lines_run(net, 20, options), lines_run(net, 200, options)
     assert many < (13 if net is far_reaching else 11) * few
