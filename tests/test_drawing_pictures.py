@@ -580,8 +580,8 @@ def test_inputs_of_several_shapes_drawn_as_one_have_none():
         with tg.scope("h", step=t):
             h = np.tanh(x @ w + h)
     source = tg.draw(h.sum(), view="rolled", gradients=True).source
-    (tooltip,) = re.findall(r'label="x0 … x2" .*tooltip="([^"]*)"', source)
-    assert tooltip.startswith(r"x0 … x2\n3 inputs\nlargest gradient norm")
+    (tooltip,) = re.findall(r'label="x0, x1, x2" .*tooltip="([^"]*)"', source)
+    assert tooltip.startswith(r"x0, x1, x2\n3 inputs\nlargest gradient norm")
 
 
 @system_dot

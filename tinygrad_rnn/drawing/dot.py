@@ -86,7 +86,7 @@ class _Writer:
             left, lower, right, upper = frame.box
             name = shortened(visible(frame.name), max(2, int((right - left - 8) / (0.6 * NOTE_SIZE))))
             inset = width(name, NOTE_SIZE) / 2 + 4  # where nothing comes in
-            place = (left + inset, upper - 7) if self.layout.upward else (right - inset, lower + 7)
+            place = left + inset, upper - 7 if self.layout.upward else lower + 7
             self._add_board("module", i, frame.box, color=SOFT, penwidth="0.7", tooltip=tooltip([frame.name]))
             self._add_words(f"module {i} words", Words(name, place), fontsize=f"{NOTE_SIZE:g}", fontcolor=SOFT)
 
@@ -99,8 +99,9 @@ class _Writer:
 
     def _add_words(self, name: str, words: Words, **attributes: str) -> None:
         """Words with nothing around them."""
-        extent = width(visible(words.text), float(attributes.get("fontsize", SIZE)))
-        size = {"width": f"{extent / 72:.3f}", "height": "0.01"}  # the picture is as wide as what is in it
+        high = float(attributes.get("fontsize", SIZE))
+        extent = width(visible(words.text), high) + 4.0
+        size = {"width": f"{extent / 72:.3f}", "height": f"{1.25 * high / 72:.3f}"}  # so that the picture has it all
         looks = {"shape": "none", "style": "", "tooltip": " ", "class_": "words"}
         self._statement(f'"{name}"', label=label([words.text]), pos=_point(words.place), **size, **looks, **attributes)
 

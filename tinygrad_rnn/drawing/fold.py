@@ -15,6 +15,7 @@ from typing import NamedTuple, TypeAlias
 from .blocks import beginning
 from .boxes import Box, path_of, shared
 from .distances import distances
+from .labels import LONGEST
 from .measures import largest
 from .model import Edge, Graph, Vertex
 from .tags import Use, Where
@@ -22,6 +23,7 @@ from .timeline import Place, Timeline
 
 Key: TypeAlias = Hashable
 Slot: TypeAlias = tuple[int, int]
+_LISTED = 3  # inputs drawn as one, that are named one by one
 
 
 class Tag(NamedTuple):
@@ -116,14 +118,12 @@ class Folding:
         self.users: dict[int, list[int]] = {}  # of each vertex those with an edge from it
         self.leaving: dict[int | None, _Bundle] = {}  # of each vertex, the first edge by which its result leaves
         far = distances(graph, timeline, self.index)
+        meeting = self._meeting(far)
         for number, edge in enumerate(graph.edges):
             source, target, delay = self.index[edge.source], self.index[edge.target], self._delay(edge, far[number])
             if source is None or target is None or number in written or (source == target and not delay):
                 continue
-            value: Key = self.roles[edge.source]
-            if self._is_for_many(edge.source) or self._is_for_many(edge.target):  # not quite alike, they meet there
-                value = graph.vertices[edge.source].operation
-            role: Key = (value, edge.result, far[number])
+            role: Key = (meeting.get(number, (self.roles[edge.source], edge.result)), far[number])
             if isinstance(self.keys[target], int):
                 role = edge.argument if isinstance(self.keys[source], int) else "left out"
             bundle = self.bundle_of[number] = _Bundle(source, target, role, delay)
@@ -133,6 +133,34 @@ class Folding:
         self.arguments: dict[tuple[Key, Key], int] = {}
         self.taken: set[Slot] = set()
         self.initial = {self._drawn(i) for i in states if keys[i] == i}  # what is an initial state
+
+    def _meeting(self, far: Sequence[int | None]) -> dict[int, Key]:
+        """What tells values apart that meet in a place of many steps, which are not quite alike.
+
+        Where no step has more than one, they are one. Of several in a step, each is like those of other steps that
+        were computed by the same operation, the first like the first.
+        """
+        between: dict[Key, dict[Key, dict[tuple[int, int | None], list[int]]]] = {}  # boxes; steps; value; edges
+        for number, edge in enumerate(self.graph.edges):
+            if self._is_for_many(edge.source) or self._is_for_many(edge.target):
+                ends = self.index[edge.source], self.index[edge.target], far[number]
+                steps = self._column(edge.source), self._column(edge.target)
+                those = between.setdefault(ends, {}).setdefault(steps, {})
+                those.setdefault((edge.source, edge.result), []).append(number)
+        found: dict[int, Key] = {}
+        for by_step in between.values():
+            several = any(len(values) > 1 for values in by_step.values())
+            for values in by_step.values():
+                count: Counter[Key] = Counter()
+                for (source, result), numbers in values.items():
+                    kind = self.graph.vertices[source].operation, result
+                    found |= dict.fromkeys(numbers, (kind, count[kind]) if several else None)
+                    count[kind] += 1
+        return found
+
+    def _column(self, vertex: int) -> int | None:
+        place = self.timeline.places[vertex]
+        return None if place is None else place.column
 
     def _is_for_many(self, vertex: int) -> bool:
         """Does it stand in a place of many steps?"""
@@ -306,14 +334,16 @@ class Folding:
         if len(those) == 1 and isinstance(key, Box) and not key.path:
             return replace(those[0], path="", stands_for=tuple(members))
         if isinstance(key, Inputs):
-            names = [vertex.name or "leaf" for vertex in those]
-            name = names[0] if len(set(names)) == 1 else f"{names[0]} … {names[-1]}"
+            names = list(dict.fromkeys(vertex.name or "leaf" for vertex in those))
+            every = f"{names[0]} … {names[-1]}" if len(names) > _LISTED else ", ".join(names)
+            count = f"{len(those):,} inputs"
+            name = every if len(every) <= LONGEST else count
             alike = len({(vertex.shape, vertex.dtype) for vertex in those}) == 1
             return replace(
                 those[0],
                 name=name,
                 dtype=those[0].dtype if alike else "",
-                where=f"{len(those):,} inputs",
+                where=count if name == every else every,
                 gradient=largest(vertex.gradient for vertex in those),
                 values=None,
                 stands_for=tuple(members),

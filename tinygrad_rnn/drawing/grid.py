@@ -104,7 +104,8 @@ def lay_grid(
         between: How far from one another lanes run.
         margin: Turned, how long titles and the names of branches may be.
     """
-    grid = Grid(lanes, max(GAP, TRACK * (lanes.most + 1), TRACK * lanes.most + room - PAD + 14.0), between)
+    gap = max(GAP, TRACK * (lanes.most + 1), TRACK * lanes.most + room + (GAP / 2 if room else 0.0))
+    grid = Grid(lanes, gap, between)
     _widths(grid, blocks, inside, HEADER if turned else PAD)
     _heights(grid, blocks, inside, lines, leaves, margin)
     _trunks(grid, lines, leaves)

@@ -22,9 +22,11 @@ from .words import NAME_HEIGHT, Bunch, Lettering, Words, step_words, title_width
 _STEP = 5.0  # from one place that is tried to the next
 _REACH = 900.0  # how far from an edge's end its names may stand
 _MARGIN = 2.0  # around names
+_APART = 12.0  # altogether around names that are not on their edge
 # What it costs a place, in points of distance from the edge's end:
-_BESIDE = 60.0  # not to be on the edge
-_TOGETHER = 90.0  # to be on several edges from one box to another
+_BESIDE = 150.0  # not to be on the edge
+_NEXT_TO = 200.0  # nor far from what it could seem to belong to
+_TOGETHER = 200.0  # to be on several edges from one box to another
 _HIDDEN = 1000.0  # to hide something
 _CELL = 100.0  # in which things are looked for
 _STRAIGHT = 0.01  # how much a line may rise that is level
@@ -129,11 +131,12 @@ def _place(
             away = beside * ((high if level else wide) / 2 + _MARGIN)
             centre = (x, y + away) if level else (x + away, y)
             area = _around(centre, (wide + 2 * _MARGIN, high + 2 * _MARGIN))
-            cost = far + _BESIDE * bool(beside)
-            cost += _HIDDEN * (taken.count(area) + any(_is_in(point, area) for point in arrow))
-            if cost < best and (crossed := lines.others(area, own)):
+            cost = far + _HIDDEN * (taken.count(area) + any(_is_in(point, area) for point in arrow))
+            if beside:
+                cost += _BESIDE + _NEXT_TO * taken.count(_around(centre, (wide + _APART, high + _APART)))
+            if cost < best and lines.others(area, own):
                 together = others and not beside and not lines.others(area, both)
-                cost += _TOGETHER if together else _HIDDEN * crossed
+                cost += _TOGETHER if together else _HIDDEN
             if cost < best:
                 best, place = cost, centre
     return place
