@@ -183,8 +183,8 @@ class _Writer:
         marks = list(delays(self.graph, self.layout))
         for k, pill in enumerate(pills(self.folded, self.layout, self.lettering, marks)):
             self._add_pill(k, pill)
-        for k, (board, words) in enumerate(marks):
-            self._add_board("delay", k, board, fillcolor=INK, style="filled", tooltip="the value of another time step")
+        for k, (area, words) in enumerate(marks):
+            self._add_bar(f"delay {k}", area, class_="delay", color=INK, tooltip="the value of another time step")
             self._add_words(f"delay {k} words", words, fontsize=f"{NOTE_SIZE:g}")
         if self.scale is not None:
             for k, (area, paint, words) in enumerate(legend(self.scale, self.layout)):
@@ -202,20 +202,22 @@ class _Writer:
     def _add_pill(self, k: int, pill: Pill) -> None:
         """A name on its colour."""
         paint = self.paints.get(pill.leaf, Paint(SOFT, "white"))
-        self._add_anchor(f"weight {k}", pill.centre)
         words = {"label": label([pill.text]), "lp": _point(pill.centre), "tooltip": tooltip(pill.tooltip)}
         face = self._face(paint)
         if face != paint:
-            self._add_bar(k, pill, 0.0, class_="rim", color=paint.colour, tooltip=" ")
-        inset = 0.0 if face == paint else 1.5
-        self._add_bar(k, pill, inset, class_="weight", color=face.colour, fontcolor=face.words, **words)
+            self._add_bar(f"weight {k}", pill.area, class_="rim", color=paint.colour, tooltip=" ")
+        (left, lower, right, upper), inset = pill.area, 0.0 if face == paint else 1.5
+        area = left + inset, lower + inset, right - inset, upper - inset
+        self._add_bar(f"weight {k}", area, class_="weight", color=face.colour, fontcolor=face.words, **words)
 
-    def _add_bar(self, k: int, pill: Pill, inset: float, **attributes: str) -> None:
+    def _add_bar(self, name: str, area: Box, **attributes: str) -> None:
         """A short broad line: lines are drawn over all that is not one."""
-        (x, y), half, high = pill.centre, pill.width / 2 - inset, pill.height - 2 * inset
-        start, end = _point((x - half, y)), _point((x + half, y))
-        pos = f"{start} {start} {end} {end}"
-        self._statement(f'"weight {k}" -> "weight {k}"', pos=pos, penwidth=f"{high:g}", dir="none", **attributes)
+        left, lower, right, upper = area
+        y = (lower + upper) / 2
+        self._add_anchor(name, ((left + right) / 2, y))
+        start, end = _point((left, y)), _point((right, y))
+        pos, broad = f"{start} {start} {end} {end}", f"{upper - lower:g}"
+        self._statement(f'"{name}" -> "{name}"', pos=pos, penwidth=broad, dir="none", **attributes)
 
     def _add_anchor(self, name: str, place: Point) -> None:
         """Nothing to be seen: Graphviz wants a node at the ends of every line."""
