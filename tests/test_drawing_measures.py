@@ -1,5 +1,6 @@
 """Gradients and values in the graph model, against ``backward()`` and against the arrays themselves."""
 
+import contextlib
 import dataclasses
 import math
 import tracemalloc
@@ -495,6 +496,17 @@ def test_a_function_of_a_users_own_is_not_called_again():
     tg.defvjp(noisy, lambda g, _y, x: g * 2 + 0 * x)
     assert values_by_name(np.tanh(noisy(leaf([1.0]))))["noisy"] is None
     assert len(calls) == 1
+
+
+@pytest.mark.parametrize("unrolled", [False, True])
+def test_a_checkpoint_whose_weights_have_changed_since_shows_no_others(unrolled):
+    layer = tg.nn.RNN(2, 2, checkpoint=1, bias=False)
+    with tg.unrolled() if unrolled else contextlib.nullcontext():
+        output, _ = layer(np.ones((2, 1, 2), np.float32))
+    loss = output.sum()
+    layer.weight_hh_l0.data += 50.0
+    (weight,) = (vertex for vertex in recorded(loss, values=True).vertices if vertex.name == "weight_hh_l0")
+    assert weight.values is None
 
 
 @pytest.mark.parametrize("kind", ["RNN", "LSTM", "GRU"])

@@ -540,6 +540,20 @@ def later_source():
     return h
 
 
+def begins_anew():
+    """A module within a step that goes on within another of its own."""
+    v, h = leaf("v"), leaf("h0")
+    with tg.scope("a", step=0):
+        with tg.scope("b", step=0):
+            h = v * h
+        h = h * 0.5
+    with tg.scope("a", step=0):
+        for k in range(2):
+            with tg.scope("b", step=k):
+                h = np.tanh(v * h)
+    return h
+
+
 def outside_its_step():
     """A loop that does something outside of its scope."""
     w, h = leaf("w"), leaf("h0")
@@ -553,7 +567,7 @@ def outside_its_step():
 @some_graphviz
 @pytest.mark.parametrize("view", ["unrolled", "cells", "rolled"])
 @pytest.mark.parametrize("direction", ["LR", "TB"])
-@pytest.mark.parametrize("net", [module_again, aborting, later_source, outside_its_step])
+@pytest.mark.parametrize("net", [module_again, aborting, later_source, begins_anew, outside_its_step])
 def test_nets_that_were_not_drawn_once(net, view, direction):
     assert_drawn(tg.draw(net().sum(), view=view, direction=direction, gradients=True))
 

@@ -359,3 +359,40 @@ def test_a_step_named_twice_is_one_step():
     found, columns = placed(h.sum())
     assert [steps for steps in columns if steps] == [(t,) for t in range(4)]
     assert paths_by_row(found) == [{"", "cell"}]
+
+
+@pytest.mark.parametrize("outer", [1, 2, 3])
+def test_what_an_outer_step_does_between_inner_steps_is_in_none_of_its_own(outer):
+    """It stands with the inner step that it follows, and nothing there runs backward."""
+    v, h = leaf("v"), leaf("h0")
+    for t in range(outer):
+        with tg.scope("a", step=t):
+            for k in range(3):
+                with tg.scope("inner", step=k):
+                    h = np.tanh(h @ v)
+                with tg.scope("m"):
+                    h = h * 0.5
+    _, columns = placed(h.sum())
+    seen = [steps for steps in columns if steps]
+    assert [steps for steps in seen if steps in ((0,), (1,), (2,))][:3] == [(0,), (1,), (2,)]
+    delays = {edge.later for edge in tg.draw(h.sum(), view="rolled").drawn.graph.edges if edge.delay}
+    assert delays == {(1, 1)}
+
+
+@pytest.mark.parametrize("checkpoint", [None, 1, 2, 3])
+@pytest.mark.parametrize("truncate", [None, 2])
+def test_a_checkpointed_scan_within_a_step_is_drawn_on_its_own_clock(checkpoint, truncate):
+    w = leaf("w")
+
+    def step(h, x):
+        h = np.tanh(w * h + x)
+        return h, h
+
+    with tg.scope("net", step=2):
+        _, ys = tg.scan(step, tg.Tensor(np.zeros((2, 2))), np.ones((4, 2, 2)), checkpoint=checkpoint, truncate=truncate)
+    picture = tg.draw(ys.sum(), view="rolled")
+    assert {edge.later for edge in picture.drawn.graph.edges if edge.delay} == {(1, 1)}
+    found, columns = placed(ys.sum())
+    for place, vertices in found.items():
+        if columns[place.column] in ((0,), (1,), (2,), (3,)) and place.column < 5:
+            assert {vertex.moment for vertex in vertices if vertex.operation == "tanh"} <= {(2, place.column - 1)}

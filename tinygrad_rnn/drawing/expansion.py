@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..graph import Node, newest_first
+from ..graph import Free, Node, newest_first
 from ..primitives import Primitive
 from ..tensor import lift
 from ..versions import written_after
@@ -165,9 +165,7 @@ class Expansion:
             if primitive.name != _CHECKPOINT:
                 self._whole.add(like)
             return None
-        part.stale = any(
-            isinstance(value, np.ndarray) and written_after(value, call.order) for value, _ in saved_with_parents(call)
-        )
+        part.stale = any(_written_since(one, call.order) for one in (call, *part.calls))
         part.outside = [arguments[end.order] for end in part.ends if end.order in arguments]
         for node, result in zip(used, results, strict=True):
             self._replace(node, result)
@@ -195,6 +193,14 @@ class Expansion:
         name, origin = self.name(node), None if result is None else self._origin(result)
         if name is not None and origin is not None:
             self._names[origin.order] = name
+
+
+def _written_since(call: Node, order: int) -> bool:
+    """Was anything that a call has kept written into since ``order``?"""
+    if call.args is None:
+        return False
+    kept = (one for value, _ in saved_with_parents(call) for one in (value if isinstance(value, Free) else [value]))
+    return any(isinstance(one, np.ndarray) and written_after(one, order) for one in kept)
 
 
 def _call_like(call: Node, primitive: Primitive) -> Hashable:

@@ -240,7 +240,7 @@ class Folding:
     def _spots(self, use: Use) -> list[_Spot]:
         target = self._drawn(self.graph.edges[use.edge].target)
         if use.where is Where.IN:
-            bundles = dict.fromkeys(self.bundle_of[n] for n in use.edges)
+            bundles = dict.fromkeys(self.bundle_of[n] for n in use.edges if n in self.bundle_of)  # not from its own box
             return [_Spot(bundle.target, bundle.role, bundle, True) for bundle in bundles]
         if use.where is Where.INPUT:
             return [_Spot(target, "input", None, True)]

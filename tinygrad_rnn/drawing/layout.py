@@ -223,11 +223,12 @@ class _Builder:
         return lay_out(Request(sizes, list(taps), edges, groups, self.sides, block.exits, self._room(edges)), plain)
 
     def _room(self, edges: Sequence[Edge]) -> Size:
-        """For weights' names on edges; where several come to one vertex, for one below the other."""
+        """For weights' names on edges; where several come to one vertex, or stand at both ends, for two rows."""
         written = [edge for edge in edges if self.lettering.is_written_on(edge.slot)]
         if not written:
             return 0.0, 0.0
         several = max(Counter(edge.target for edge in written).values()) > 1
+        several |= any(self.lettering.is_written_on(edge.slot, both=True) for edge in written)
         wide, high = self.lettering.room[::-1] if self.turned else self.lettering.room
         return wide, high * (1 + several)
 

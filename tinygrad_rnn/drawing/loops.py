@@ -64,6 +64,11 @@ class _Pass:
         """Whose it is."""
         return self.path, self.within
 
+    def is_within(self, other: _Pass) -> bool:
+        """Were its steps recorded within the other's?"""
+        depth = len(other.within)
+        return len(self.within) > depth and self.within[:depth] == other.within
+
 
 def find_loops(graph: Graph) -> tuple[list[int | None], list[Loop]]:
     """The loop of each operation (None: outside time), and the loops in order of creation."""
@@ -146,7 +151,11 @@ def _modules_between(graph: Graph, modules: Sequence[Module | None]) -> dict[Mod
 
 
 def _parted(passes: Sequence[_Pass]) -> Iterator[_Pass]:
-    """The same, but those of outer loops in parts: what was done between one inner pass and the next."""
+    """The same, but those of outer loops in parts: what was done between one inner pass and the next.
+
+    What was done during an inner pass, in a step of the outer loop but in none of the inner one, is in no part: it is
+    as if it had been recorded outside time.
+    """
     inner = _inner(passes)
     for k, one in enumerate(passes):
         within = inner.get(k, [])
@@ -154,6 +163,8 @@ def _parted(passes: Sequence[_Pass]) -> Iterator[_Pass]:
         parts: dict[int, _Pass] = {}
         for i, step in zip(one.operations, one.steps, strict=True):
             gap = bisect(begins, i)
+            if gap and i < ends[gap - 1]:
+                continue
             part = parts.setdefault(gap, _Pass(one.path, one.within, around=bool(within)))
             part.operations.append(i)
             part.steps.append(step)
@@ -179,9 +190,10 @@ def _inner(passes: Sequence[_Pass]) -> dict[int, list[_Pass]]:
         for j in longer:
             other = passes[j]
             if one.within != other.within:
-                if one.within[: len(other.within)] == other.within:
-                    candidates.setdefault(j, []).append(one)
-                    modules.setdefault(j, set()).add(one.module)
+                for outer, inside in ((j, one), (k, other)):
+                    if inside.is_within(passes[outer]):
+                        candidates.setdefault(outer, []).append(inside)
+                        modules.setdefault(outer, set()).add(inside.module)
                 continue
             begin, end = bisect(other.operations, one.first), bisect(other.operations, one.last)
             if begin == end:  # and what it did last comes after

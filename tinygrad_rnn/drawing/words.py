@@ -186,9 +186,10 @@ class Lettering:
         columns = [list(tags[k : k + _COLUMN]) for k in range(0, len(tags), _COLUMN)]
         return Bunch(slot, columns, [max(map(self.pill_width, column)) for column in columns])
 
-    def is_written_on(self, slot: Slot) -> bool:
-        """Does an edge bear the names of weights?"""
-        return (slot, False) in self.bunches or (slot, True) in self.bunches
+    def is_written_on(self, slot: Slot, both: bool = False) -> bool:
+        """Does an edge bear the names of weights, at one end or at ``both``?"""
+        found = [(slot, end) in self.bunches for end in (False, True)]
+        return all(found) if both else any(found)
 
     @cached_property
     def room(self) -> tuple[float, float]:
