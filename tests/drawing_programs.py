@@ -76,3 +76,13 @@ def unroll(loop):
             if output == "loss in the loop":
                 loss = loss + (state * state).sum()
     return {"last": state, "all": np.stack(outputs), "loss in the loop": loss}[output]
+
+
+def rnn(steps, inputs=False):
+    """A loop over steps, whose inputs may want gradients."""
+    w, u, v, b, h = (leaf(name) for name in ("w", "u", "v", "b", "h0"))
+    for t in range(steps):
+        x = tg.Tensor(np.ones((2, 2)) * t, requires_grad=inputs, name=f"x{t}")
+        with tg.scope("rnn", step=t):
+            h = np.tanh(x @ u + h @ w + b)
+    return (h @ v).sum()
