@@ -206,6 +206,17 @@ def test_uses_of_a_weight_are_counted_in_its_tooltip():
     assert {"h → h\nto the step 1 later\n6 recorded edges", "h → y\n7 recorded edges"} <= words
 
 
+def test_a_use_of_a_weight_on_data_from_several_edges_says_so():
+    """Its name is on each of them, but it is one use: w (a x) in each of three steps."""
+    w, a = (tg.Tensor(0.5, requires_grad=True, name=name) for name in ("w", "a0"))
+    for t in range(3):
+        x = tg.Tensor(1.0, requires_grad=True, name=f"x{t}")
+        with tg.scope("h", step=t):
+            a = np.tanh(w * (a * x))
+    told = [words for words in tooltips(tg.draw(a, view="cells").source, '"weight') if "used" in words]
+    assert told == ["w\nused 1 time, on data that come by 2 edges"] * 6
+
+
 @pytest.mark.parametrize(("start", "inputs"), [(0, 0), (100, 0), (-1, 0)])
 def test_a_box_for_left_out_steps_counts_operations_and_their_steps(start, inputs):
     """Not leaves, nor the steps that these were made in."""

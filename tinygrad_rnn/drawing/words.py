@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -144,6 +145,7 @@ class Lettering:
         scale: Of gradients, if they are shown.
         values: Are they shown?
         bunches: What is written at the ends of edges, by edge and whether it is its end.
+        written_on: For each use of a weight, a recorded edge, on how many edges its name is written.
         delay: How wide the widest delay is; 0 where there is none.
     """
 
@@ -153,12 +155,14 @@ class Lettering:
     recorded: Graph
     in_boxes: dict[int, list[Tag]] = field(default_factory=dict)
     bunches: dict[tuple[Slot, bool], Bunch] = field(default_factory=dict)
+    written_on: Counter[int] = field(default_factory=Counter)
     delay: float = 0.0
 
     @classmethod
     def of(cls, folded: Folded, recorded: Graph, scale: GradientScale | None, values: bool) -> Lettering:
         """The words of a folded graph."""
         lettering = cls([], scale, values, recorded)
+        lettering.written_on.update(use for tag in folded.tags for use in tag.uses)
         at_edges: dict[tuple[Slot, bool], list[Tag]] = {}
         for tag in folded.tags:
             if tag.slot is None:
@@ -224,6 +228,9 @@ class Lettering:
         """All about the uses of a weight that are written as one."""
         count = len(tag.uses)
         lines = [vertex_lines(self.recorded.vertices[tag.leaf])[0], f"used {count:,} time{'s' if count > 1 else ''}"]
+        edges = max(self.written_on[use] for use in tag.uses)
+        if edges > 1:  # it is one use all the same
+            lines[1] += f", on data that come by {edges} edges"
         if self.scale is not None:
             norm = largest(self.recorded.edges[n].gradient for n in tag.uses)
             lines.append(f"{'largest ' if count > 1 else ''}gradient norm of a use {norm_words(norm)}")
