@@ -149,12 +149,12 @@ class _Builder:
 
     def _margin(self) -> float:
         """Where time runs downward: room for titles, and for the names of branches, left of what is in a step."""
-        titles = (title_width(block.column.steps) for block in self.blocks if block.in_time)
-        leaves = [edge for edge in self.edges[Way.LINE] if self.arrangement.block_of[edge.source] is None]
-        names = (
-            width(visible(name), NOTE_SIZE) for edge in leaves for name in self.lettering.branch(edge, self.graph)[:1]
-        )
-        return max(*titles, *(name + 11 - BRANCH for name in names), 0.0, 0.0)
+        rooms = [0.0, *(title_width(block.column.steps) for block in self.blocks if block.in_time)]
+        for edge in self.edges[Way.LINE]:
+            if self.arrangement.block_of[edge.source] is None:
+                names = self.lettering.branch(edge, self.graph)[:1]
+                rooms += [width(visible(name), NOTE_SIZE) + 11 - BRANCH for name in names]
+        return max(rooms)
 
     def _sides(self) -> dict[int, int]:
         """Of each vertex: how many edges go to blocks on the right, less those to the left."""

@@ -87,6 +87,9 @@ class Drawing:
                 browser opens) need any Graphviz, ``.png`` and ``.pdf`` the program ``dot`` on the PATH, ``.dot`` none
                 (without any, its positions come from a plainer layout).
 
+        Warns:
+            UserWarning: a ``.png`` that would be larger than Graphviz draws any, and was scaled down.
+
         Raises:
             TypeError: no path.
             ValueError: an unknown suffix, or a character that no path can have.
